@@ -1,0 +1,47 @@
+"""What can go wrong in `duplex_model`.
+
+    DuplexModelError
+    ├── PromptError        the caller's prompt cannot be served (role text, voice or languages)
+    ├── FrameError         a fed frame has not the agreed shape or dtype
+    ├── EngineFull         every lane is taken; nobody was slowed down
+    ├── Unsupported        this checkpoint cannot do what was asked (see `Capabilities`)
+    ├── SessionClosed      the session was closed, by its owner or with its engine
+    ├── SessionFailed      this session's lane failed; other sessions go on
+    └── EngineDied         the engine's process or device is gone; all its sessions failed with it
+
+The first four are the caller's to mend, the last two are the engine's fault.
+"""
+
+from __future__ import annotations
+
+
+class DuplexModelError(Exception):
+    """Base of every error this package raises on purpose."""
+
+
+class PromptError(DuplexModelError):
+    """The prompt cannot be served; the message says what was expected and what came."""
+
+
+class FrameError(DuplexModelError):
+    """A frame must be float32 pcm of shape [1920]; the message says what came."""
+
+
+class EngineFull(DuplexModelError):
+    """No lane is free."""
+
+
+class Unsupported(DuplexModelError):
+    """The checkpoint lacks the capability the caller asked for."""
+
+
+class SessionClosed(DuplexModelError):
+    """The session no longer exists."""
+
+
+class SessionFailed(DuplexModelError):
+    """The session's lane failed; its futures and only its futures carry this error."""
+
+
+class EngineDied(SessionFailed):
+    """The engine is gone, and this session with it. A new engine takes over; open a new session there."""

@@ -1,0 +1,1 @@
+"""The interpreter: participants, sessions and mixes on one clock. The only package that knows both leaves."""

@@ -1,0 +1,1 @@
+"""Doctor–patient dialogues replayed against the interpreter and scored."""

@@ -1,0 +1,52 @@
+"""What can go wrong in `webrtc`.
+
+    WebRTCError
+    ├── LocalError         our caller broke the rules of this package
+    ├── RemoteError        the other side sent something it must not, or vanished
+    │   ├── SignallingError    a malformed, oversized or unexpected signalling message
+    │   ├── SdpError           an offer or answer we cannot use
+    │   └── RoomFull           the room's limit of participants is reached
+    └── MediaLibraryError  libopus is missing or refused a call
+
+`RemoteError` carries `code`, a stable word for programs, beside its message for people.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class WebRTCError(Exception):
+    """Base of every error this package raises on purpose."""
+
+
+class LocalError(WebRTCError):
+    """Our caller broke the rules of this package."""
+
+
+class RemoteError(WebRTCError):
+    """The other side broke the rules, or is gone."""
+
+    code: ClassVar[str] = "remote-error"
+
+
+class SignallingError(RemoteError):
+    """A signalling message that cannot be accepted."""
+
+    code = "bad-message"
+
+
+class SdpError(RemoteError):
+    """A session description that cannot be used."""
+
+    code = "bad-sdp"
+
+
+class RoomFull(RemoteError):
+    """No seat is free."""
+
+    code = "room-full"
+
+
+class MediaLibraryError(WebRTCError):
+    """libopus cannot be found, or one of its calls failed."""
