@@ -1,0 +1,71 @@
+# `make` alone prints the targets. PYTHON picks the interpreter; TORCH_INDEX another wheel index for PyTorch,
+# such as PyTorch's own CPU index for a machine without a GPU.
+PYTHON ?= python3
+TORCH_INDEX ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip install --disable-pip-version-check --quiet --constraint constraints.txt
+SOURCES := duplex_model webrtc interpreter scenarios tests
+
+.PHONY: help venv run check test test-fast lint types bench system-packages constraints clean
+
+help:
+	@echo 'make run              set up, then host a room and print its URL'
+	@echo 'make check            set up, then test this machine: libraries, ports, audio path, GPU'
+	@echo 'make test             set up, then run every test this machine can run'
+	@echo 'make test-fast        the same without browsers and slow tests, in about a minute'
+	@echo 'make lint types       ruff and codespell; mypy --strict'
+	@echo 'make bench            measured figures, with hardware and commit'
+	@echo 'make venv             only the set-up: .venv with the `interpreter` command'
+	@echo 'make system-packages  what the tests need from the system (Debian, as root)'
+	@echo 'make constraints      renew constraints.txt from a fresh environment'
+
+venv: $(VENV)/.run-ready
+
+run: venv
+	@$(BIN)/interpreter run
+
+check: venv
+	@$(BIN)/interpreter check
+
+test: $(VENV)/.dev-ready
+	@.ci/system-packages || true
+	@$(BIN)/python -m pytest --durations=10
+
+test-fast: $(VENV)/.dev-ready
+	@$(BIN)/python -m pytest -m 'not browser and not slow'
+
+lint: $(VENV)/.dev-ready
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/codespell $(SOURCES) docs .ci *.md Makefile pyproject.toml
+
+types: $(VENV)/.dev-ready
+	$(BIN)/mypy
+
+bench: $(VENV)/.dev-ready
+	@$(BIN)/python -m tests.bench
+
+system-packages:
+	@.ci/system-packages
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run-ready: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@$(PYTHON) .ci/announce_setup.py '$(TORCH_INDEX)'
+	@if [ -n '$(TORCH_INDEX)' ]; then $(PIP) --index-url '$(TORCH_INDEX)' torch; fi
+	@$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.dev-ready: $(VENV)/.run-ready
+	@echo 'Adding the test and lint tools (about 150 MB)'
+	@$(PIP) --editable '.[dev]'
+	@touch $@
+
+constraints:
+	@.ci/renew-constraints
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis out
