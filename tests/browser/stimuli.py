@@ -1,0 +1,86 @@
+"""What the browsers' microphones hear, and how to recognise it again.
+
+A microphone file is synthesised speech (espeak-ng) over a quiet steady tone of a frequency that belongs to one person
+alone: the tone tells whose voice arrived, the speech tells when.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import wave
+from pathlib import Path
+
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
+MICROPHONE_RATE_HZ = 48_000
+TONE_AMPLITUDE = 0.05
+
+Pcm = NDArray[np.float32]
+
+SENTENCES = {
+    "es": "Buenos días, doctora. Desde hace tres días me duele la rodilla izquierda cuando subo las escaleras.",
+    "en": "Good morning. Please take fifteen milligrams twice a day with food, and come back on Thursday.",
+}
+
+
+def speak(text: str, language: str, rate_hz: int = MICROPHONE_RATE_HZ) -> Pcm:
+    """`text` as mono pcm, by espeak-ng."""
+    spoken = subprocess.run(
+        ["espeak-ng", "-v", language, "--stdout", text], capture_output=True, check=True, timeout=30
+    ).stdout
+    samples = (
+        np.frombuffer(spoken[44:], dtype="<i2").astype(np.float32) / 32768
+    )  # 44: length of a RIFF header
+    source_hz = int.from_bytes(spoken[24:28], "little")
+    return np.asarray(soxr.resample(samples, source_hz, rate_hz), dtype=np.float32)
+
+
+def tone(frequency_hz: float, duration_s: float, amplitude: float, rate_hz: int = MICROPHONE_RATE_HZ) -> Pcm:
+    """A steady sine."""
+    times = np.arange(round(duration_s * rate_hz)) / rate_hz
+    return (amplitude * np.sin(2 * np.pi * frequency_hz * times)).astype(np.float32)
+
+
+def microphone_file(path: Path, *, language: str, tone_hz: float, duration_s: float = 8.0) -> Path:
+    """Writes 48 kHz mono s16: the language's sentence once, then quiet, over the person's tone.
+
+    `tone_hz * duration_s` must be whole, since Chromium plays the file in a loop.
+    """
+    if (tone_hz * duration_s) % 1:
+        raise ValueError(f"expected a whole number of periods, got {tone_hz * duration_s}")
+    pcm = tone(tone_hz, duration_s, TONE_AMPLITUDE)
+    speech = speak(SENTENCES[language], language)[: len(pcm)]
+    pcm[: len(speech)] += 0.5 * speech / np.abs(speech).max()
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(MICROPHONE_RATE_HZ)
+        file.writeframes((np.clip(pcm, -1, 1) * 32767).astype("<i2").tobytes())
+    return path
+
+
+def tone_level_db(pcm: Pcm, frequency_hz: float, rate_hz: int) -> float:
+    """Amplitude of one frequency in dBFS, by a Hann-windowed projection over the whole signal.
+
+    Narrow enough (a few tenths of a hertz over several seconds) that speech hardly disturbs it.
+    """
+    times = np.arange(len(pcm)) / rate_hz
+    window = np.hanning(len(pcm))
+    projection = np.dot(pcm * window, np.exp(-2j * np.pi * frequency_hz * times))
+    return float(20 * np.log10(2 * np.abs(projection) / window.sum() + 1e-9))
+
+
+def lag_s(reference: Pcm, heard: Pcm, rate_hz: int) -> float:
+    """How much later `heard` says what `reference` said, by cross-correlation of their waveforms.
+
+    Both start at the same moment; positive when `heard` is late.
+    """
+    size = 1 << int(np.ceil(np.log2(len(reference) + len(heard))))
+    spectrum = np.conj(np.fft.rfft(reference, size)) * np.fft.rfft(heard, size)
+    # Phase transform with a floor: the tones would otherwise dominate and correlate at every period.
+    spectrum /= np.abs(spectrum) + 1e-3 * np.abs(spectrum).max()
+    correlation = np.fft.irfft(spectrum, size)
+    peak = int(np.argmax(correlation))
+    return (peak if peak < size // 2 else peak - size) / rate_hz
