@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 
 import pytest
 
@@ -15,6 +16,9 @@ from tests import netns
 _CHROMIUM = "/usr/bin/chromium"
 _unavailable: dict[str, str] = {}
 """Marker -> why tests with it cannot run on this machine."""
+
+_measured: list[str] = []
+"""Lines for the end of the run; figures that depend on the machine are reported there, not asserted."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -40,3 +44,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             if os.environ.get("CI") and marker != "gpu":
                 raise pytest.UsageError(f"in CI every `{marker}` test must run: {reason}")
             item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture
+def measured(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Reports a measured figure at the end of the run."""
+    return lambda line: _measured.append(f"{request.node.name}: {line}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if _measured:
+        terminalreporter.section("measured")
+        for line in _measured:
+            terminalreporter.line(line)

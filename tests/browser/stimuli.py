@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 MICROPHONE_RATE_HZ = 48_000
 TONE_AMPLITUDE = 0.05
+MAX_LAG_S = 2.0
 
 Pcm = NDArray[np.float32]
 
@@ -62,25 +63,30 @@ def microphone_file(path: Path, *, language: str, tone_hz: float, duration_s: fl
 
 
 def tone_level_db(pcm: Pcm, frequency_hz: float, rate_hz: int) -> float:
-    """Amplitude of one frequency in dBFS, by a Hann-windowed projection over the whole signal.
+    """Amplitude of a steady tone in dBFS, beside speech that comes and goes.
 
-    Narrow enough (a few tenths of a hertz over several seconds) that speech hardly disturbs it.
+    Windows of half a second are judged apart, and one at the lower third of them is taken: speech raises some of
+    them, and a browser that runs short of time slips the phase in some others.
     """
-    times = np.arange(len(pcm)) / rate_hz
-    window = np.hanning(len(pcm))
-    projection = np.dot(pcm * window, np.exp(-2j * np.pi * frequency_hz * times))
-    return float(20 * np.log10(2 * np.abs(projection) / window.sum() + 1e-9))
+    size = rate_hz // 2
+    window = np.hanning(size)
+    oscillator = window * np.exp(-2j * np.pi * frequency_hz * np.arange(size) / rate_hz) / window.sum()
+    windows = pcm[: len(pcm) // size * size].reshape(-1, size)
+    amplitudes = 2 * np.abs(windows @ oscillator)
+    return float(20 * np.log10(np.quantile(amplitudes, 1 / 3) + 1e-9))
 
 
 def lag_s(reference: Pcm, heard: Pcm, rate_hz: int) -> float:
     """How much later `heard` says what `reference` said, by cross-correlation of their waveforms.
 
-    Both start at the same moment; positive when `heard` is late.
+    Both start at the same moment; positive when `heard` is late. Looked for up to `MAX_LAG_S` either way, since a
+    looping microphone says the same again.
     """
     size = 1 << int(np.ceil(np.log2(len(reference) + len(heard))))
     spectrum = np.conj(np.fft.rfft(reference, size)) * np.fft.rfft(heard, size)
     # Phase transform with a floor: the tones would otherwise dominate and correlate at every period.
     spectrum /= np.abs(spectrum) + 1e-3 * np.abs(spectrum).max()
     correlation = np.fft.irfft(spectrum, size)
-    peak = int(np.argmax(correlation))
-    return (peak if peak < size // 2 else peak - size) / rate_hz
+    most = round(MAX_LAG_S * rate_hz)
+    around = np.concatenate((correlation[-most:], correlation[: most + 1]))
+    return (int(np.argmax(around)) - most) / rate_hz

@@ -1,0 +1,117 @@
+"""Mouth to ear between two browsers in the hosted room, part by part, read from the sound itself.
+
+    (a) capture to decoded   a sample is captured .. the newest sample of a frame is pulled, at the tick
+    (b) frame and phase      the oldest sample of a frame waits for the newest: 80 ms, and the tick's lateness
+    (c) engine and mix       tick .. mix handed over for playing
+    (d) result to ear        handed over .. heard: cushion, Opus, network, the browser's own jitter buffer
+
+(a) and (d) include the browsers' audio paths: what is compared is what their pages record.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soxr
+
+from duplex_model.contract import FRAME_S
+from duplex_model.spec import EngineSpec
+from interpreter.metrics import Stage
+from tests import netns
+from tests.browser import stimuli
+from tests.browser.chromium import Recording, participant
+from tests.browser.hosted import HostedMeeting, hosted_meeting, join
+from tests.journey import Sound, wall_s
+from webrtc.room import SAMPLE_RATE_HZ
+
+LISTEN_S = 16.0
+SETTLE_S = 6.0
+
+
+@dataclass(frozen=True)
+class Timed:
+    """Sound at 24 kHz on the wall clock."""
+
+    start_s: float
+    pcm: stimuli.Pcm
+
+
+def of_recording(recording: Recording) -> Timed:
+    """What a page recorded."""
+    pcm = soxr.resample(recording.pcm, stimuli.MICROPHONE_RATE_HZ, SAMPLE_RATE_HZ)
+    return Timed(recording.start_s, np.asarray(pcm, dtype=np.float32))
+
+
+def of_frames(sound: Sound, last_s: float, offset_s: float) -> Timed:
+    """What passed a tap; a frame's first sample counts as there `offset_s` after its time."""
+    count = round(last_s / FRAME_S)
+    times, frames = sound.at_s[-count:], sound.frames[-count:]
+    starts = [at_s - index * FRAME_S for index, at_s in enumerate(times)]
+    return Timed(wall_s(float(np.median(starts))) + offset_s, np.concatenate(frames))
+
+
+def lag_ms(earlier: Timed, later: Timed) -> float:
+    """How much later `later` has what `earlier` had, from the part both cover."""
+    start = max(earlier.start_s, later.start_s)
+    end = min(t.start_s + len(t.pcm) / SAMPLE_RATE_HZ for t in (earlier, later))
+    cut = [
+        t.pcm[round((start - t.start_s) * SAMPLE_RATE_HZ) : round((end - t.start_s) * SAMPLE_RATE_HZ)]
+        for t in (earlier, later)
+    ]
+    return 1000 * stimuli.lag_s(cut[0], cut[1], SAMPLE_RATE_HZ)
+
+
+async def measure() -> None:
+    """Two browsers, both speaking English, so that what Ben hears of Ana is her original."""
+    with tempfile.TemporaryDirectory() as folder:
+        voice = stimuli.microphone_file(Path(folder) / "ana.wav", language="en", tone_hz=440)
+        quiet = stimuli.microphone_file(Path(folder) / "ben.wav", language="es", tone_hz=660)
+        async with (
+            hosted_meeting(EngineSpec(kind="loopback")) as hosted,
+            participant(voice) as ana,
+            participant(quiet) as ben,
+        ):
+            await join(ana, hosted.link, "Ana", "en")
+            await join(ben, hosted.link, "Ben", "es")
+            await ana.page.wait_for_timeout(1000 * SETTLE_S)
+            await ana.record("microphone")
+            await ben.record("heard")
+            await ana.page.wait_for_timeout(1000 * LISTEN_S + 1000)
+            spoken = of_recording(await ana.recording("microphone", LISTEN_S))
+            heard = of_recording(await ben.recording("heard", LISTEN_S))
+            report(hosted, spoken, heard)
+
+
+def report(hosted: HostedMeeting, spoken: Timed, heard: Timed) -> None:
+    """Prints the table."""
+    ana, ben = hosted.taps.peers
+    pulled = of_frames(ana.pulled, LISTEN_S, offset_s=-FRAME_S)
+    ready = of_frames(ben.ready, LISTEN_S, offset_s=0.0)
+    stages = hosted.meeting.metrics.snapshot().stages
+    late, readiness, cushion = (
+        stages[stage] for stage in (Stage.TICK_LATENESS, Stage.READINESS, Stage.CUSHION)
+    )
+    capture_ms, ear_ms = lag_ms(spoken, pulled), lag_ms(ready, heard)
+    print("| part | ms |")
+    print("|---|---|")
+    print(f"| (a) capture to decoded, newest sample | {capture_ms:.0f} |")
+    print(f"| (b) frame and phase wait, p95 | {1000 * FRAME_S + late.p95_ms:.0f} |")
+    print(f"| (c) engine and mix, p50 / p95 | {readiness.p50_ms:.1f} / {readiness.p95_ms:.1f} |")
+    print(f"| (d) result to ear | {ear_ms:.0f} |")
+    print(f"| &nbsp;&nbsp; of it cushion, p50 | {cushion.p50_ms:.0f} |")
+    print(f"| mouth to ear, measured as a whole | {lag_ms(spoken, heard):.0f} |")
+    print(f"\n(a) + (d) = {capture_ms + ear_ms:.0f} ms (goal: at most 120)")
+
+
+def main() -> None:
+    """Runs the benchmark."""
+    asyncio.run(measure())
+
+
+if __name__ == "__main__":
+    netns.enter()
+    main()
