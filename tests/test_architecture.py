@@ -21,7 +21,7 @@ HOMES = {"torch": {"duplex_model"}, "aiortc": {"webrtc"}, "av": {"webrtc"}}
 
 SANS_IO = [
     "webrtc/errors.py", "webrtc/jitter.py", "webrtc/timescale.py", "webrtc/opus.py", "webrtc/sdp.py",
-    "webrtc/hosted/protocol.py",
+    "webrtc/packets.py", "webrtc/schedule.py", "webrtc/transit.py", "webrtc/hosted/outbox.py", "webrtc/hosted/protocol.py",
     "interpreter/errors.py", "interpreter/directions.py", "interpreter/routing.py", "interpreter/mixing.py",
     "interpreter/cushion.py", "interpreter/renderings.py", "interpreter/config.py", "interpreter/metrics.py",
 ]  # fmt: skip

@@ -10,7 +10,8 @@ from pathlib import Path
 
 def describe() -> str:
     """CPU, cores, system, Python and commit, in one line."""
-    return f"{_cpu()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}, Python {platform.python_version()}, commit {_commit()}"
+    system = f"{platform.system()} {platform.release()}, Python {platform.python_version()}"
+    return f"{_cpu()}, {os.cpu_count()} cores, {system}, commit {_commit()}"
 
 
 def _cpu() -> str:

@@ -15,7 +15,8 @@ from tests.browser.chromium import Participant
 from tests.journey import TappedEngine, Taps
 from webrtc.hosted.room import PeerFactory
 from webrtc.hosted.server import HostedServer, HostedSettings
-from webrtc.peer import Fill, IceSettings, Peer
+from webrtc.peer import IceSettings, Peer
+from webrtc.tracks import Fill
 
 real_peer: PeerFactory = partial(Peer, ice=IceSettings(), fill=Fill.COMFORT_NOISE)
 

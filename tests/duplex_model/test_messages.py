@@ -1,0 +1,172 @@
+"""Messages survive the wire; anything else is refused field by field."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from duplex_model import messages
+from duplex_model.contract import (
+    FRAME_SAMPLES,
+    Capabilities,
+    Prompt,
+    SayCapability,
+    StepFlag,
+    StepOutput,
+    StepTiming,
+)
+from duplex_model.errors import EngineDied, SessionFailed, Unsupported, WireError
+from duplex_model.messages import (
+    CloseSession,
+    Done,
+    Failed,
+    Feed,
+    Interrupt,
+    Open,
+    Output,
+    Progress,
+    Ready,
+    Refused,
+    Reply,
+    Request,
+    Restore,
+    Say,
+    Start,
+    TakeSnapshot,
+)
+from duplex_model.wire import Packed, Unpacker
+
+PCM = np.linspace(-1, 1, FRAME_SAMPLES, dtype=np.float32)
+OUTPUT = StepOutput(
+    pcm=PCM,
+    text=" niño",
+    timing=StepTiming(received_s=1.0, started_s=1.25, finished_s=1.5),
+    flags=StepFlag.AS_SELF | StepFlag.CONCEALED,
+    heard_text="",
+)
+CAPABILITIES = Capabilities(
+    checkpoint="some",
+    licence="ours",
+    languages={"es": frozenset({"en", "de"}), "*": frozenset()},
+    translates=True,
+    lanes=8,
+    say=SayCapability.UNTESTED,
+    role_text=True,
+    voice_prompt=True,
+    context_frames=750,
+    domain="consultations",
+)
+REQUESTS: list[Request] = [
+    Start("scripted", {"lanes": 3, "script": {"directions": {}}}, 12.5, 0.08),
+    Open(1, 2, Prompt(role_text="You enjoy…", voice="v", language_in="es", language_out="en"), -(2**63)),
+    Feed(3, 2, PCM, True),
+    Say(4, 2, "un momento", True),
+    Interrupt(2),
+    TakeSnapshot(5, 2),
+    Restore(6, 2, "some", b"\0\xff"),
+    CloseSession(2),
+]
+REPLIES: list[Reply] = [
+    Progress(0.5, "reading weights"),
+    Ready(CAPABILITIES),
+    Ready(replace(CAPABILITIES, context_frames=None)),
+    Refused("no such file"),
+    Output(3, OUTPUT),
+    Output(3, replace(OUTPUT, heard_text=None, flags=StepFlag.NONE)),
+    Done(5, b"state"),
+]
+Read = Callable[[Packed], object]
+
+
+def travelled(message: Request | Reply) -> Packed:
+    (packed,) = Unpacker().receive(messages.pack(message))
+    return packed
+
+
+@pytest.mark.parametrize("request_", REQUESTS, ids=lambda message: type(message).__name__)
+def test_requests_arrive_as_sent(request_: Request) -> None:
+    assert_equal(messages.unpack_request(travelled(request_)), request_)
+
+
+@pytest.mark.parametrize("reply", REPLIES, ids=lambda message: type(message).__name__)
+def test_replies_arrive_as_sent(reply: Reply) -> None:
+    assert_equal(messages.unpack_reply(travelled(reply)), reply)
+
+
+def assert_equal(one: object, other: object) -> None:
+    """Equality that looks into arrays."""
+    assert type(one) is type(other)
+    if isinstance(one, np.ndarray):
+        np.testing.assert_array_equal(one, other)
+    elif hasattr(one, "__dataclass_fields__"):
+        for name in one.__dataclass_fields__:
+            assert_equal(getattr(one, name), getattr(other, name))
+    else:
+        assert one == other
+
+
+@pytest.mark.parametrize("error", messages.SENDABLE)
+def test_errors_arrive_as_their_kind(error: type[Exception]) -> None:
+    reply = messages.unpack_reply(travelled(Failed(7, error("in words"))))  # type: ignore[arg-type]
+    assert isinstance(reply, Failed)
+    assert type(reply.error) is error
+    assert str(reply.error) == "in words"
+
+
+def test_an_error_of_a_narrower_kind_arrives_as_the_kind_it_is() -> None:
+    reply = messages.unpack_reply(travelled(Failed(7, EngineDied("gone"))))
+    assert isinstance(reply, Failed)
+    assert type(reply.error) is SessionFailed
+
+
+@pytest.mark.parametrize(
+    ("message", "read"),
+    [(message, messages.unpack_request) for message in REQUESTS]
+    + [(message, messages.unpack_reply) for message in [*REPLIES, Failed(1, Unsupported("no"))]],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_missing_an_unknown_or_a_wrong_field_is_refused(message: Request | Reply, read: Read) -> None:
+    good = travelled(message)
+    optional = {"context_frames", "heard_text"}
+    for key in good.header.keys() - optional:
+        with pytest.raises(WireError, match=f"{key}|expected"):
+            read(Packed({name: value for name, value in good.header.items() if name != key}, good.payload))
+        with pytest.raises(WireError):
+            read(Packed({**good.header, key: [[]]}, good.payload))
+    with pytest.raises(WireError, match="expected only the fields"):
+        read(Packed({**good.header, "surplus": 1}, good.payload))
+
+
+@pytest.mark.parametrize("payload", [b"", bytes(4 * FRAME_SAMPLES - 1), bytes(4 * FRAME_SAMPLES + 4)])
+def test_pcm_of_another_length_is_refused(payload: bytes) -> None:
+    with pytest.raises(WireError, match="expected a frame of 7680 bytes"):
+        messages.unpack_reply(Packed(travelled(Output(1, OUTPUT)).header, payload))
+    with pytest.raises(WireError, match="expected a frame of 7680 bytes"):
+        messages.unpack_request(Packed(travelled(Feed(1, 2, PCM, False)).header, payload))
+
+
+def test_requests_are_not_replies() -> None:
+    with pytest.raises(WireError, match="expected a message of Progress"):
+        messages.unpack_reply(travelled(CloseSession(1)))
+
+
+names = st.sampled_from([type(message).__name__ for message in [*REQUESTS, *REPLIES]]) | st.text(max_size=5)
+keys = st.sampled_from(["id", "session", "text", "now", "flags", "error", "languages", "fraction", "say"])
+anything = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.lists(st.integers())
+)
+
+
+@given(names, st.dictionaries(keys, anything | st.dictionaries(keys, anything)), st.binary(max_size=8))
+def test_any_header_is_a_message_or_an_error(name: str, header: dict[str, object], payload: bytes) -> None:
+    for read in (messages.unpack_request, messages.unpack_reply):
+        try:
+            message = read(Packed({"type": name, **header}, payload))
+        except WireError:
+            continue
+        assert type(message).__name__ == name
