@@ -5,11 +5,13 @@
     ├── FrameError         a fed frame has not the agreed shape or dtype
     ├── EngineFull         every lane is taken; nobody was slowed down
     ├── Unsupported        this checkpoint cannot do what was asked (see `Capabilities`)
+    ├── SpecError          no engine can be built from these options
     ├── SessionClosed      the session was closed, by its owner or with its engine
-    ├── SessionFailed      this session's lane failed; other sessions go on
-    └── EngineDied         the engine's process or device is gone; all its sessions failed with it
+    ├── WireError          the other end of an engine's socket sent what is no message
+    └── SessionFailed      this session's lane failed; other sessions go on
+        └── EngineDied         the engine's process or device is gone; all its sessions failed with it
 
-The first four are the caller's to mend, the last two are the engine's fault.
+The first five are the caller's to mend, the last three are the engine's fault.
 """
 
 from __future__ import annotations
@@ -35,8 +37,16 @@ class Unsupported(DuplexModelError):
     """The checkpoint lacks the capability the caller asked for."""
 
 
+class SpecError(DuplexModelError):
+    """An engine's options are wrong; the message names the option, what was expected and what came."""
+
+
 class SessionClosed(DuplexModelError):
     """The session no longer exists."""
+
+
+class WireError(DuplexModelError):
+    """Bytes on the socket between an engine and its process that are no message of ours."""
 
 
 class SessionFailed(DuplexModelError):

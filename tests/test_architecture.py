@@ -20,6 +20,8 @@ HOMES = {"torch": {"duplex_model"}, "aiortc": {"webrtc"}, "av": {"webrtc"}}
 """Third-party package -> the only packages of ours that may import it."""
 
 SANS_IO = [
+    "duplex_model/errors.py", "duplex_model/fields.py", "duplex_model/messages.py", "duplex_model/script.py",
+    "duplex_model/supervision.py", "duplex_model/wire.py",
     "webrtc/errors.py", "webrtc/jitter.py", "webrtc/timescale.py", "webrtc/opus.py", "webrtc/sdp.py",
     "webrtc/packets.py", "webrtc/schedule.py", "webrtc/transit.py", "webrtc/hosted/outbox.py", "webrtc/hosted/protocol.py",
     "interpreter/errors.py", "interpreter/directions.py", "interpreter/routing.py", "interpreter/mixing.py",

@@ -1,0 +1,214 @@
+"""The process an engine runs in: `python -m duplex_model.child FD`, started by `EngineProcess` and by nobody else.
+
+One thread reads requests and hands them to the engine; the engine's threads answer. The process leaves when the
+socket's other end does, whatever it was doing.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from functools import partial
+from typing import TypeVar
+
+from duplex_model import messages
+from duplex_model.contract import Engine, Session, Snapshot, TickGrid
+from duplex_model.errors import DuplexModelError, EngineDied, SessionFailed, Unsupported, WireError
+from duplex_model.messages import (
+    CloseSession,
+    Done,
+    Failed,
+    Feed,
+    Interrupt,
+    Open,
+    Output,
+    Progress,
+    Ready,
+    Refused,
+    Reply,
+    Request,
+    Restore,
+    Say,
+    Start,
+    TakeSnapshot,
+)
+from duplex_model.spec import EngineSpec, build_engine
+from duplex_model.wire import SOCKET_BYTES, Unpacker
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+SessionRequest = Feed | Say | Interrupt | TakeSnapshot | Restore | CloseSession
+
+EXIT_REFUSED = 64
+EXIT_DIED = 65
+EXIT_ORPHANED = 66
+_LEAVE_S = 2.0
+_READ_BYTES = 1 << 18
+
+
+class Channel:
+    """The child's end of the socket: blocking, for one reader and any number of writers."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        # An engine's thread sends its own answers: it must not wait because the parent reads a little later.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BYTES)
+        self._socket = sock
+        self._lock = threading.Lock()
+
+    def send(self, reply: Reply) -> None:
+        """Sends one reply; silently nothing when the parent is gone, for then this process is about to leave."""
+        packed = messages.pack(reply)
+        with self._lock:
+            try:
+                self._socket.sendall(packed)
+            except OSError:
+                logger.debug("the other end is gone")
+
+    def requests(self) -> Iterator[Request]:
+        """What the parent asks for, until it leaves."""
+        unpacker = Unpacker()
+        while received := self._receive():
+            for packed in unpacker.receive(received):
+                yield messages.unpack_request(packed)
+
+    def _receive(self) -> bytes:
+        try:
+            return self._socket.recv(_READ_BYTES)
+        except OSError:
+            return b""
+
+
+class Server:
+    """Does what the requests say, on one engine."""
+
+    def __init__(self, engine: Engine, channel: Channel) -> None:
+        self._engine = engine
+        self._channel = channel
+        self._sessions: dict[int, Session] = {}
+
+    def handle(self, request: Request) -> None:
+        """Begins one request; its answer follows when the engine has it.
+
+        Raises:
+            WireError: a request that cannot be at this point.
+        """
+        if isinstance(request, Start):
+            raise WireError("expected one start, got another")
+        if isinstance(request, Open):
+            opening = partial(self._engine.open, request.prompt, seed=request.seed)
+            self._begin(request.id, opening, partial(self._opened, request))
+            return
+        if request.session not in self._sessions:
+            raise WireError(f"expected an open session for {type(request).__name__}, got {request.session}")
+        self._handle_session(request, self._sessions[request.session])
+
+    def _handle_session(self, request: SessionRequest, session: Session) -> None:
+        match request:
+            case Feed(id=id, pcm=pcm, concealed=concealed):
+                feed = partial(session.feed, pcm, concealed=concealed)
+                self._begin(id, feed, lambda output: Output(id, output))
+            case Say(id=id, text=text, now=now):
+                self._begin(id, partial(session.say, text, now=now), lambda _: Done(id))
+            case TakeSnapshot(id=id):
+                self._begin(id, session.snapshot, lambda snapshot: Done(id, snapshot.state))
+            case Restore(id=id, checkpoint=checkpoint, state=state):
+                restore = partial(session.restore, Snapshot(checkpoint, state))
+                self._begin(id, restore, lambda _: Done(id))
+            case Interrupt():
+                session.interrupt()
+            case CloseSession():
+                del self._sessions[request.session]
+                session.close()
+
+    def _opened(self, request: Open, session: Session) -> Reply:
+        self._sessions[request.session] = session
+        return Done(request.id)
+
+    def _begin(self, id: int, call: Callable[[], Future[T]], reply: Callable[[T], Reply]) -> None:
+        try:
+            future = call()
+        except DuplexModelError as error:
+            self._channel.send(Failed(id, _sendable(error)))
+        else:
+            future.add_done_callback(partial(self._answer, id, reply))
+
+    def _answer(self, id: int, reply: Callable[[T], Reply], future: Future[T]) -> None:
+        error = future.exception()
+        if error is not None:
+            self._channel.send(Failed(id, _sendable(error)))
+            return
+        try:
+            self._channel.send(reply(future.result()))
+        except WireError as too_large:
+            self._channel.send(Failed(id, Unsupported(str(too_large))))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Serves the socket whose descriptor is the only argument, until its other end is gone."""
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    descriptor = int(arguments[0])
+    os.set_inheritable(descriptor, False)
+    threading.Thread(target=_leave_with_parent, args=(descriptor,), name="parent-watch", daemon=True).start()
+    channel = Channel(socket.socket(fileno=descriptor))
+    requests = channel.requests()
+    start = next(requests, None)
+    if start is None:
+        return 0
+    if not isinstance(start, Start):
+        raise WireError(f"expected a start, got {type(start).__name__}")
+    try:
+        engine = _build(start, channel)
+    except DuplexModelError as error:
+        channel.send(Refused(str(error)))
+        return EXIT_REFUSED
+    server = Server(engine, channel)
+    channel.send(Ready(engine.capabilities))
+    for request in requests:
+        server.handle(request)
+    engine.close()
+    return 0
+
+
+def _build(start: Start, channel: Channel) -> Engine:
+    def report(fraction: float, text: str) -> None:
+        channel.send(Progress(min(max(fraction, 0.0), 1.0), text))
+
+    grid = TickGrid(origin_s=start.origin_s, period_s=start.period_s)
+    return build_engine(EngineSpec(kind=start.kind, options=start.options), grid=grid, report=report)
+
+
+def _sendable(error: BaseException) -> DuplexModelError:
+    """`error` as the parent knows it; anything unforeseen failed the session.
+
+    An engine whose device is gone serves nobody again: the process leaves, and a new one takes over.
+    """
+    if isinstance(error, EngineDied):
+        logger.critical("%s", error)
+        os._exit(EXIT_DIED)
+    if isinstance(error, messages.SENDABLE):
+        return error
+    logger.error("a session failed", exc_info=error)
+    return SessionFailed(f"{type(error).__name__}: {error}")
+
+
+def _leave_with_parent(descriptor: int) -> None:
+    """Ends the process when the parent is gone, even while the engine loads, computes or hangs."""
+    poller = select.poll()
+    poller.register(descriptor, 0)  # no events asked for: only the hang-up is reported
+    poller.poll()
+    time.sleep(_LEAVE_S)
+    os._exit(EXIT_ORPHANED)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
