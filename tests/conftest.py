@@ -9,9 +9,14 @@ import os
 import shutil
 from collections.abc import Callable
 
+import hypothesis
 import pytest
 
 from tests import netns
+
+# Property tests may take as long as a busy machine needs: no time of the wall clock is asserted.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 _CHROMIUM = "/usr/bin/chromium"
 _unavailable: dict[str, str] = {}

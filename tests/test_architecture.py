@@ -25,7 +25,8 @@ SANS_IO = [
     "webrtc/errors.py", "webrtc/jitter.py", "webrtc/timescale.py", "webrtc/opus.py", "webrtc/sdp.py",
     "webrtc/packets.py", "webrtc/schedule.py", "webrtc/transit.py", "webrtc/hosted/outbox.py", "webrtc/hosted/protocol.py",
     "interpreter/errors.py", "interpreter/directions.py", "interpreter/routing.py", "interpreter/mixing.py",
-    "interpreter/cushion.py", "interpreter/renderings.py", "interpreter/config.py", "interpreter/metrics.py",
+    "interpreter/captions.py", "interpreter/config_file.py", "interpreter/levels.py", "interpreter/mixdown.py",
+    "interpreter/notices.py", "interpreter/cushion.py", "interpreter/renderings.py", "interpreter/config.py", "interpreter/metrics.py",
 ]  # fmt: skip
 CLOCKS_AND_SOCKETS = {"asyncio", "socket", "time", "random", "threading", "aiohttp"}
 

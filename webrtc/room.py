@@ -191,6 +191,8 @@ class Notice:
 
     level: NoticeLevel
     text: str
+    language: str = ""
+    """BCP 47 tag of the text, for the page's `lang` and `dir`; empty for the reader's own."""
 
 
 RoomMessage = Levels | Caption | Notice

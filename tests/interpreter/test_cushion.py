@@ -45,9 +45,18 @@ def test_it_shrinks_slowly_once_the_late_answers_are_history() -> None:
 def test_one_late_answer_among_very_many_is_forgotten_before_the_window_ends() -> None:
     cushion = Cushion()
     run(cushion, [0.002] * 249)
-    cushion.observe(0.1, 20.0)
-    values = run(cushion, [0.002] * 60, start_s=20.08)
-    assert values[-1] < 0.1
+    cushion.observe(0.05, 20.0)
+    values = run(cushion, [0.002] * 75, start_s=20.08)
+    assert values[0] > 0.05
+    assert values[-1] == SETTINGS.min_s
+
+
+def test_two_late_answers_in_the_window_are_waited_for() -> None:
+    cushion = Cushion()
+    run(cushion, [0.002] * 200)
+    cushion.observe(0.05, 16.0)
+    cushion.observe(0.05, 20.0)
+    assert min(run(cushion, [0.002] * 70, start_s=20.08)) == pytest.approx(0.05 + SETTINGS.margin_s)
 
 
 def test_answers_no_cushion_could_wait_for_do_not_hold_up_the_originals() -> None:

@@ -372,6 +372,22 @@ async def test_a_loop_held_up_still_pulls_and_interprets_what_was_said() -> None
         assert ben.ticks[-2] - ben.ticks[-3] == 5
 
 
+async def test_what_was_said_while_the_loop_was_held_up_is_heard_later_and_whole() -> None:
+    async with hall(hum({"en": EN_HZ, "es": ES_HZ})) as h:
+        track = ToneTrack(ANA_HZ, sounds=lambda n: 8 <= n < 18)
+        h.room.join("ana", "es", track)
+        ben = h.room.join("ben", "en")
+        await h.ticks(12)
+        h.engine.holding = True
+        await h.clock.advance(0.072)  # 2 ms after a tick: its mix waits for its answer
+        h.clock.jump(0.3)
+        h.engine.holding = False
+        h.engine.answer()
+        await h.ticks(20)
+        assert h.counted(Count.MIXES_MISSED) == 1
+        assert sum(amplitude(pcm, EN_HZ) > 0.05 for pcm in ben.frames) == 10
+
+
 async def test_captions_go_to_those_who_need_them_and_end_after_a_pause() -> None:
     words = iter([" hello", "", " world"])
 

@@ -98,7 +98,7 @@ def test_a_listener_who_changes_language_hears_no_jump() -> None:
     assert amplitude(heard[-1_920:], 300.0) == pytest.approx(0.1, rel=1e-3)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(people, min_size=1, max_size=6), st.floats(0.1, 3.0), st.data())
 def test_whoever_comes_and_goes_nobody_hears_themselves_and_nothing_is_too_loud(
     rooms: list[dict[str, str]], peak: float, data: st.DataObject

@@ -154,6 +154,12 @@ def test_limit_never_passes_the_ceiling(seed: int, peak: float) -> None:
     assert np.abs(limit_all(pcm, [])).max() <= LIMIT_CEILING + 1e-6
 
 
+@given(st.floats(-1e-3, 1e-3))
+def test_a_hair_above_the_ceiling_is_above_it(hair: float) -> None:
+    pcm = np.full(1_000, LIMIT_CEILING * (1.0 + hair), dtype=np.float32)
+    assert np.abs(limit_all(pcm, [])).max() <= LIMIT_CEILING + 1e-6
+
+
 @settings(max_examples=50)
 @given(seeds, st.lists(st.integers(0, 6_000), max_size=8), st.floats(0.1, 8.0))
 def test_limit_is_the_same_however_cut(seed: int, places: list[int], peak: float) -> None:

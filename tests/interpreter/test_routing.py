@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from duplex_model.contract import Capabilities
 from interpreter.directions import Direction, needed_directions, primary_language, served_directions
-from interpreter.routing import Ducked, Original, Rendering, Routes, route
+from interpreter.routing import Ducked, Original, Rendering, Routes, hears, route
 
 languages = st.dictionaries(
     st.sampled_from([f"p{n}" for n in range(8)]), st.sampled_from(["en", "es", "fr", None]), max_size=8
@@ -81,6 +81,14 @@ def test_routes_with_every_session_open(listener: str, expected: set[str]) -> No
 def test_without_its_session_an_original_is_heard_at_full_level() -> None:
     routes = route(ES_EN, needed_directions(ES_EN) - {Direction("ana", "es", "en")})
     assert heard(routes, "ben") == {"ana", "eva ducked", "eva in en"}
+
+
+def test_a_rendering_is_meant_for_its_language_but_never_for_its_speaker() -> None:
+    direction = Direction("ana", "es", "en")
+    assert hears("ben", "en", direction)
+    assert not hears("eva", "es", direction)
+    assert not hears("zoe", None, direction)
+    assert not hears("ana", "en", direction)  # who has just changed to English
 
 
 def test_three_languages_hear_their_own_rendering_only() -> None:

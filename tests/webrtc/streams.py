@@ -11,7 +11,7 @@ import numpy as np
 
 from webrtc.jitter import JitterBuffer
 from webrtc.packets import AudioPacket
-from webrtc.room import FRAME_SAMPLES, SAMPLE_RATE_HZ, IncomingFrame, Pcm
+from webrtc.room import FRAME_SAMPLES, PACKET_SAMPLES, SAMPLE_RATE_HZ, IncomingFrame, Pcm
 
 TICK_S = 0.08
 TOC = {10: 0xF0, 20: 0xF8, 40: 0x50, 60: 0x58}  # CELT 10, 20 ms; SILK 40, 60 ms without error correction
@@ -25,6 +25,15 @@ def sample_values(first: int, count: int) -> Pcm:
     """Pcm that tells its own position: a slow triangle of distinct values, without a step anywhere."""
     phase = np.arange(first, first + count) % 24_000
     return ((12_000 - np.abs(phase - 12_000)) / 24_000 + 0.001).astype(np.float32)
+
+
+def voice_like(packets: int) -> Pcm:
+    """Syllables of a gliding harmonic tone, with pauses: the encoder takes it for speech."""
+    t = np.arange(packets * PACKET_SAMPLES) / SAMPLE_RATE_HZ
+    phase = 2 * np.pi * (130 * t + 4 * np.sin(2 * np.pi * 1.7 * t))
+    tone = sum(np.sin(k * phase) / k for k in range(1, 12))
+    syllables = np.sqrt(np.maximum(0, np.sin(2 * np.pi * 2.5 * t)))
+    return (0.15 * syllables * tone).astype(np.float32)
 
 
 @dataclass(frozen=True)

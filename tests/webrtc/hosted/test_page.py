@@ -212,9 +212,10 @@ async def test_what_is_said_is_shown_as_text_to_everybody(browser: Browser) -> N
             ("a", NoticeLevel.INFO, "This is a demonstration."),
             ("b", NoticeLevel.ALERT, "The interpreter stopped."),
         ):
-            room.tell(me, Notice(id=identity, level=level, text=text))
+            room.tell(me, Notice(id=identity, level=level, text=text, language="en"))
         await expect(page.get_by_role("status").filter(has_text="Notice This is a demon")).to_be_visible()
         await expect_problem(page, "Important The interpreter stopped.")
+        await expect(page.locator("#urgent-notices [lang=en][dir=ltr]")).to_have_count(1)
         room.tell(me, Notice(id="b", level=NoticeLevel.ALERT, text=""))
         await expect(page.get_by_text("The interpreter stopped.")).to_have_count(0)
 

@@ -221,8 +221,8 @@ def test_cleaning_a_clean_name_changes_nothing(name: str) -> None:
             },
         ),
         (
-            Notice(id="n", level=NoticeLevel.ALERT, text="<b>\n"),
-            {"type": "notice", "id": "n", "level": "alert", "text": "<b>\n"},
+            Notice(id="n", level=NoticeLevel.ALERT, text="<b>\n", language="es"),
+            {"type": "notice", "id": "n", "level": "alert", "language": "es", "text": "<b>\n"},
         ),
     ],
 )

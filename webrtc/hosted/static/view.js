@@ -320,7 +320,7 @@ export class View {
     return line;
   }
 
-  /** @param {{id: string, level: "info" | "warning" | "alert", text: string}} notice */
+  /** @param {{id: string, level: "info" | "warning" | "alert", language: string, text: string}} notice */
   notice(notice) {
     const region = element(notice.level === "alert" ? "urgent-notices" : "notices");
     const shown = Array.from(document.querySelectorAll(".notice")).find((one) => one.dataset.id === notice.id);
@@ -328,7 +328,12 @@ export class View {
     if (!notice.text) return;
     const label = make("strong", "");
     this.say(label, { info: "noticeInfo", warning: "noticeWarning", alert: "noticeAlert" }[notice.level]);
-    const words = make("p", "", label, " ", make("span", "", notice.text));
+    const text = make("span", "", notice.text);
+    if (notice.language) {
+      text.lang = notice.language;
+      text.dir = directionOf(notice.language);
+    }
+    const words = make("p", "", label, " ", text);
     const box = make("div", `notice ${notice.level}`, icon(notice.level === "info" ? "info" : "warning"), words);
     box.dataset.id = notice.id;
     if (shown?.parentElement === region) shown.replaceWith(box);

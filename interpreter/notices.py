@@ -1,0 +1,123 @@
+"""What the interpreter tells people about itself, in their language. Pure.
+
+`notices_for` says what a person should see now; whoever shows it compares with what they see already. A further
+language is a further column of `_TEXTS` and `_LANGUAGE_NAMES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from interpreter.directions import Direction
+from interpreter.routing import hears
+from interpreter.sessions import SessionState
+from webrtc.room import Notice, NoticeLevel
+
+_TEXTS: Mapping[str, Mapping[str, str]] = {
+    "en": {
+        "test-engine": "This is a test set-up: the interpreter repeats what it hears and translates nothing.",
+        "connection": (
+            "Your connection to the interpreter has a fault: you may not hear the others, or they may not hear you. "
+            "Please leave and join again."
+        ),
+        "down": "The interpreter has stopped and is being restarted. Until it is back you hear everybody directly.",
+        "full-hear": "All interpreters are busy. Until one is free you hear {people} directly.",
+        "full-speak": "All interpreters are busy. Until one is free you are not interpreted into {languages}.",
+        "failed-hear": "The interpreter of {people} had a fault and is being restarted. You hear them directly.",
+        "failed-speak": "Your interpreter into {languages} had a fault and is being restarted.",
+        "refused-hear": "This interpreter cannot interpret {people} for you. You hear them directly.",
+        "refused-speak": "This interpreter cannot interpret you into {languages}. Those listeners hear you directly.",
+        "and": " and ",
+    },
+    "es": {
+        "test-engine": "Esto es una prueba: el intérprete repite lo que oye y no traduce nada.",
+        "connection": (
+            "Su conexión con el intérprete falla: puede que no oiga a los demás o que no le oigan. "
+            "Salga y vuelva a entrar, por favor."
+        ),
+        "down": "El intérprete se ha detenido y se está reiniciando. Hasta que vuelva, oye a todos directamente.",
+        "full-hear": "Todos los intérpretes están ocupados. Hasta que haya uno libre, oye directamente a {people}.",
+        "full-speak": "Todos los intérpretes están ocupados. Por ahora no se le interpreta a: {languages}.",
+        "failed-hear": "El intérprete de {people} ha fallado y se está reiniciando. Le llega la voz directa.",
+        "failed-speak": "Su intérprete a {languages} ha fallado y se está reiniciando.",
+        "refused-hear": "Este intérprete no puede interpretar a {people} para usted. Le llega la voz directa.",
+        "refused-speak": "Este intérprete no puede interpretarle a: {languages}. Esas personas le oyen directamente.",
+        "and": " y ",
+    },
+}
+
+_LANGUAGE_NAMES: Mapping[str, Mapping[str, str]] = {
+    "en": {"en": "English", "es": "Spanish", "fr": "French", "de": "German", "pt": "Portuguese"},
+    "es": {"en": "inglés", "es": "español", "fr": "francés", "de": "alemán", "pt": "portugués"},
+}
+
+_REASONS = {SessionState.FULL: "full", SessionState.FAILED: "failed", SessionState.REFUSED: "refused"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Person:
+    """What a notice may depend on."""
+
+    id: str
+    name: str
+    language: str | None
+    """Primary language; None where unknown: notices then come in English."""
+
+    isolated: bool = False
+    """Their audio was taken out of the meeting after a fault."""
+
+
+def notices_for(
+    person: Person,
+    people: Collection[Person],
+    states: Mapping[Direction, SessionState],
+    *,
+    translates: bool,
+) -> Mapping[str, Notice]:
+    """Everything `person` should be told now, by notice id.
+
+    Args:
+        person: who reads them.
+        people: everybody in the room.
+        states: of every direction needed, unserved ones as `REFUSED`.
+        translates: whether the engine translates at all.
+    """
+    tell = _Teller(person.language)
+    if not translates and states:
+        tell.add("test-engine", NoticeLevel.INFO)
+    if person.isolated:
+        tell.add("connection", NoticeLevel.ALERT)
+    names = {other.id: other.name for other in people}
+    heard = {d: s for d, s in states.items() if hears(person.id, person.language, d)}
+    spoken = {d: s for d, s in states.items() if d.speaker_id == person.id}
+    if SessionState.DOWN in {*heard.values(), *spoken.values()}:
+        tell.add("down", NoticeLevel.WARNING)
+    for state, reason in _REASONS.items():
+        unheard = [names.get(d.speaker_id, "") for d, s in heard.items() if s is state]
+        if unheard:
+            tell.add(f"{reason}-hear", NoticeLevel.WARNING, people=unheard)
+        unspoken = [tell.language_name(d.language_out) for d, s in spoken.items() if s is state]
+        if unspoken:
+            tell.add(f"{reason}-speak", NoticeLevel.WARNING, languages=unspoken)
+    return tell.notices
+
+
+class _Teller:
+    """Collects notices in one person's language."""
+
+    def __init__(self, language: str | None) -> None:
+        self._language = language if language is not None and language in _TEXTS else "en"
+        self.notices: dict[str, Notice] = {}
+
+    def add(self, key: str, level: NoticeLevel, **lists: list[str]) -> None:
+        words = {name: self._list(items) for name, items in lists.items()}
+        text = _TEXTS[self._language][key].format(**words)
+        self.notices[key] = Notice(id=key, level=level, text=text, language=self._language)
+
+    def language_name(self, tag: str) -> str:
+        return _LANGUAGE_NAMES[self._language].get(tag, tag)
+
+    def _list(self, items: Iterable[str]) -> str:
+        *first, last = sorted(items)
+        return f"{', '.join(first)}{_TEXTS[self._language]['and']}{last}" if first else last
