@@ -8,11 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests import netns
-from tests.browser.hosted import hosted_meeting
-
 from duplex_model.spec import EngineSpec
 from interpreter.metrics import Count, Stage
+from tests import netns
+from tests.browser.hosted import hosted_meeting
 
 COUNTS = (2, 4, 8, 16)
 MEASURE_S = 10.0

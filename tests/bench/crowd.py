@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 import aiohttp
 import aiortc
 import numpy as np
+
 from tests import netns
 from tests.browser import stimuli
-
 from webrtc.room import FRAME_SAMPLES, SAMPLE_RATE_HZ
 from webrtc.tracks import Fill, RtpIncomingAudio, RtpOutgoingAudio
 
