@@ -33,14 +33,15 @@ async def measure(count: int) -> str:
     """One row of the table."""
     async with hosted_meeting(EngineSpec(kind="loopback", options={"lanes": 32})) as hosted:
         (engine,) = children(os.getpid())
-        crowd = subprocess.Popen(
-            [sys.executable, "-m", "tests.bench.crowd", hosted.link, str(count)],
+        crowd = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "tests.bench.crowd", hosted.link, str(count)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
         assert crowd.stdin is not None
         assert crowd.stdout is not None
-        await asyncio.to_thread(crowd.stdout.readline)
+        await crowd.stdout.readline()
         await asyncio.sleep(2)
         before = cpu_s(os.getpid()), cpu_s(engine)
         await asyncio.sleep(MEASURE_S)
@@ -49,7 +50,7 @@ async def measure(count: int) -> str:
             for now, then in zip((cpu_s(os.getpid()), cpu_s(engine)), before, strict=True)
         )
         crowd.stdin.close()
-        await asyncio.to_thread(crowd.wait)
+        await crowd.wait()
         metrics = hosted.meeting.metrics.snapshot()
     readiness, missed = metrics.stages[Stage.READINESS], metrics.counts.get(Count.SKIPPED_TICKS, 0)
     return (
@@ -60,9 +61,10 @@ async def measure(count: int) -> str:
 
 async def table() -> None:
     """Prints a row for each size of meeting."""
-    print(
-        "| participants | server, % of a core | per participant | engine process | tick to ready p50 / p99, ms | ticks skipped |"
+    columns = (
+        "participants | server, % of a core | per participant | engine process | tick to ready p50 / p99, ms"
     )
+    print(f"| {columns} | ticks skipped |")
     print("|---|---|---|---|---|---|")
     for count in COUNTS:
         print(await measure(count), flush=True)
