@@ -31,7 +31,11 @@ class IncomingFrame:
     """[1920]. Zeros where nothing was sent (muted, discontinuous transmission, not yet started)."""
 
     captured_at_s: float
-    """Monotonic time at which the frame's first sample is estimated to have been captured, network delay included."""
+    """Monotonic time at which the frame's first sample is estimated to have been captured.
+
+    The shortest way through the network counts as no time, since one side alone cannot measure it; the codec's own
+    delay and everything the network added are accounted for.
+    """
 
     concealed_samples: int = 0
     """Samples invented for packets that were lost or late."""
