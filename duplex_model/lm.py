@@ -181,25 +181,27 @@ class RQTransformer(StreamingModule):
         self.text_linear = nn.Linear(width, config.text_card, bias=False)
         self.depth = DepthTransformer(config)
 
-    def temporal(
-        self, tokens: Tensor, state: StreamingState | None = None, condition: Tensor | None = None
-    ) -> Tensor:
-        """The normed output h of the temporal transformer.
+    def embed(self, tokens: Tensor, condition: Tensor | None = None) -> Tensor:
+        """The input of the temporal transformer.
 
         Args:
             tokens: int64 [B, streams, T], columns of the token table.
-            state: of the lanes; None when T is the whole sequence.
-            condition: [B or 1, 1, D], added to every input.
+            condition: [B or 1, 1, D], added to every column.
 
         Returns:
-            h [B, T, D].
+            [B, T, D].
         """
         text, *codebooks = tokens.unbind(dim=1)
-        x = self.text_emb(text)
+        x: Tensor = self.text_emb(text)
         for embedding, codes in zip(self.emb, codebooks, strict=True):
             x = x + embedding(codes)
-        if condition is not None:
-            x = x + condition.to(x.dtype)
+        return x if condition is None else x + condition.to(x.dtype)
+
+    def temporal(self, x: Tensor, state: StreamingState | None = None) -> Tensor:
+        """The normed output h [B, T, D] for the embedded columns `x` [B, T, D].
+
+        Without a state, `x` is the whole sequence; with one, what comes next in each lane.
+        """
         h: Tensor = self.out_norm(self.transformer(x, state))
         return h
 
@@ -218,7 +220,7 @@ class RQTransformer(StreamingModule):
         Returns:
             Logits of the columns 1 to T: text [B, T, text_card] and own codebooks [B, T, codebooks, card].
         """
-        h = self.temporal(tokens[..., :-1], condition=condition)
+        h = self.temporal(self.embed(tokens[..., :-1], condition))
         targets = tokens[:, : 1 + self.config.own_codebooks, 1:].transpose(1, 2).flatten(0, 1)
         rows = h.flatten(0, 1)
         cache = self.depth.start(rows)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 import torch
 from torch import Tensor, nn
@@ -44,7 +45,7 @@ class StreamingState:
     """All state tensors of a model, each of shape [lanes, ...]."""
 
     def __init__(self, model: nn.Module, lanes: int) -> None:
-        device = next(model.parameters()).device
+        device = next(chain(model.parameters(), model.buffers())).device
         self.lanes = lanes
         self.executing = torch.ones(lanes, dtype=torch.bool, device=device)
         """[lanes]: the lanes that the next call advances; all others stay untouched to the last bit."""
@@ -61,8 +62,9 @@ class StreamingState:
         for name, declared in module.lane_tensors().items():
             shape = (self.lanes, *declared.shape)
             own[name] = torch.full(shape, declared.fill, dtype=declared.dtype, device=device)
-            self._declared[f"{path}.{name}"] = declared
-            self._tensors[f"{path}.{name}"] = own[name]
+            full = f"{path}.{name}" if path else name
+            self._declared[full] = declared
+            self._tensors[full] = own[name]
 
     def __getitem__(self, module: StreamingModule) -> Mapping[str, Tensor]:
         """The tensors `module` declared, by name."""

@@ -21,7 +21,7 @@ def test_steps_equal_the_whole_sequence_past_the_context(name: str) -> None:
     text, audio = model(tokens, condition)
     state = StreamingState(model, lanes=2)
     for t in range(tokens.shape[-1] - 1):
-        h = model.temporal(tokens[..., t : t + 1], state, condition)[:, 0]
+        h = model.temporal(model.embed(tokens[..., t : t + 1], condition), state)[:, 0]
         torch.testing.assert_close(model.text_logits(h), text[:, t], rtol=0, atol=1e-4)
         cache = model.depth.start(h)
         for codebook in range(config.own_codebooks):

@@ -1,0 +1,193 @@
+"""One step of the language model for all lanes, each at its own position, with tokens given or sampled.
+
+    p = position of a lane      (see `delays` for the table)
+    1. heard frame p and given own frame p + 1 go into the table
+    2. column p -> temporal transformer -> h
+    3. text p + 1: given, or sampled from the text logits
+    4. codebook 0 .. K - 1 at p + 1, each after the one before: given, or sampled from the depth transformer
+    5. frame p + 1 - max_delay is whole and leaves
+
+Shapes do not change, state is written in place and nothing is read back to the host, so that a step can be captured
+once as a CUDA graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from duplex_model.config import TO_SAMPLE, GenerationConfig
+from duplex_model.delays import OwnFrame, TokenTable
+from duplex_model.lm import RQTransformer
+from duplex_model.sampling import sample
+from duplex_model.streaming import StreamingState
+
+_GUIDED = ("very_good", "very_bad")
+"""Description wanted, and the one guidance leads away from (arXiv:2502.03382 section 3)."""
+
+
+@dataclass(frozen=True)
+class LaneSnapshot:
+    """Everything a lane of a generator remembers; restorable into any generator of an equal model."""
+
+    table: Mapping[str, Tensor]
+    rows: Sequence[Mapping[str, Tensor]]
+    """Of the language model: one, or with guidance two."""
+
+    @property
+    def bytes(self) -> int:
+        """Memory held."""
+        tensors = [*self.table.values(), *(tensor for row in self.rows for tensor in row.values())]
+        return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+class Generator:
+    """The language model over a fixed number of lanes. Not thread-safe: one thread steps it."""
+
+    def __init__(self, lm: RQTransformer, lanes: int, config: GenerationConfig) -> None:
+        """Allocates the state of all lanes.
+
+        With guidance every lane is two rows of the model: lane i is row i under the wanted description and row
+        `lanes + i` under the unwanted one, stepped as one batch.
+
+        Raises:
+            ValueError: guidance is asked of a model without a condition.
+        """
+        if config.guidance != 1 and lm.condition is None:
+            raise ValueError(f"expected a conditioned model for guidance {config.guidance}, got one without")
+        self.lm = lm
+        self.lanes = lanes
+        self.config = config
+        self.passes = 1 if config.guidance == 1 else 2
+        self.device = lm.text_linear.weight.device
+        self.table = TokenTable(lm.config).to(self.device)
+        self._table_state = StreamingState(self.table, lanes)
+        self._rows = StreamingState(lm, lanes * self.passes)
+        self.condition = self.conditions(lanes)
+        self.sample_everything = torch.full(
+            (lanes, self.table.own), TO_SAMPLE, dtype=torch.int64, device=self.device
+        )
+        """Argument of `step` that gives no token."""
+
+    def conditions(self, lanes: int) -> Tensor | None:
+        """[rows, 1, D]: the condition of each row for `lanes` lanes."""
+        if self.lm.condition is None:
+            return None
+        with torch.no_grad():
+            vectors = [self.lm.condition(description) for description in _GUIDED[: self.passes]]
+        return torch.cat(vectors).repeat_interleave(lanes, dim=0)
+
+    @torch.no_grad()
+    def step(self, heard: Tensor, given: Tensor, executing: Tensor) -> OwnFrame:
+        """Advances the executing lanes by one position.
+
+        Args:
+            heard: int64 [lanes, heard codebooks]: codes of each lane's next heard frame. `TO_SAMPLE` where the
+                table has them already, after a prompt.
+            given: int64 [lanes, 1 + own codebooks]: text and codes of the lane's next own frame that are given,
+                `TO_SAMPLE` for those to sample.
+            executing: bool [lanes]; all other lanes stay as they are.
+
+        Returns:
+            The newest whole frame of each lane, `max_delay - 1` frames older than the one heard.
+        """
+        state = self._table_state
+        state.executing.copy_(executing)
+        self._rows.executing.copy_(executing.repeat(self.passes))
+        self.table.begin_step(state)
+        position = state[self.table]["position"]
+        self.table.give(state, position, self.table.own, heard)
+        self.table.give(state, position + 1, 0, given)
+        # A lane that rests may have nothing to read yet; initial tokens keep its unused result finite.
+        column = torch.where(executing[:, None], self.table.column(state), self.table.initial)
+        h = self._temporal(column)
+        self.table.set_next(state, self._next_column(h, self.table.column(state, ahead=1)))
+        frame = self.table.whole_frame(state)
+        self.table.end_step(state)
+        return frame
+
+    def _temporal(self, column: Tensor) -> Tensor:
+        """H [rows, D] of one column [lanes, streams]."""
+        x = self.lm.embed(column.repeat(self.passes, 1)[..., None], self.condition)
+        return self.lm.temporal(x, self._rows)[:, 0]
+
+    def _next_column(self, h: Tensor, known: Tensor) -> Tensor:
+        """Own streams [lanes, own] of the next column, sampled where `known` [lanes, streams] says `TO_SAMPLE`."""
+        token = self._choose(self.lm.text_logits(h), 0, known)
+        tokens = [token]
+        cache = self.lm.depth.start(h)
+        for codebook in range(self.table.own - 1):
+            logits = self.lm.depth(h, token.repeat(self.passes), codebook, cache)
+            token = self._choose(logits, 1 + codebook, known)
+            tokens.append(token)
+        return torch.stack(tokens, dim=1)
+
+    def _choose(self, logits: Tensor, stream: int, known: Tensor) -> Tensor:
+        own = self._table_state[self.table]
+        sampled = sample(
+            self._guide(logits.float()),
+            self.config.audio if stream else self.config.text,
+            seed=own["seed"],
+            position=own["position"] + 1,
+            stream=stream,
+        )
+        return torch.where(known[:, stream] == TO_SAMPLE, sampled, known[:, stream])
+
+    def _guide(self, logits: Tensor) -> Tensor:
+        """[rows, card] -> [lanes, card]: away from the unwanted description (arXiv:2207.12598 equation 6)."""
+        if self.passes == 1:
+            return logits
+        wanted, unwanted = logits.chunk(2)
+        return unwanted + (wanted - unwanted) * self.config.guidance
+
+    @property
+    def positions(self) -> Tensor:
+        """int64 [lanes], on the device: the column each lane reads next."""
+        return self._table_state[self.table]["position"]
+
+    @property
+    def bytes_per_lane(self) -> int:
+        """Memory of one lane."""
+        return self._table_state.bytes_per_lane + self.passes * self._rows.bytes_per_lane
+
+    def reset(self, lane: int, seed: int = 0) -> None:
+        """Makes `lane` as new, at position 0, for a session with `seed`."""
+        self._table_state.reset_lane(lane)
+        for row in self._rows_of(lane):
+            self._rows.reset_lane(row)
+        self._table_state[self.table]["seed"][lane] = seed
+
+    def snapshot(self, lane: int, positions: int | None = None) -> LaneSnapshot:
+        """What `lane` remembers; of a lane that has not passed `positions`, only the slots in use."""
+        rows = [self._rows.snapshot_lane(row, positions) for row in self._rows_of(lane)]
+        return LaneSnapshot(self._table_state.snapshot_lane(lane), rows)
+
+    def restore(self, lane: int, snapshot: LaneSnapshot) -> None:
+        """Continues from `snapshot` in `lane`.
+
+        Raises:
+            ValueError: the snapshot is not of an equal model and guidance.
+        """
+        if len(snapshot.rows) != self.passes:
+            raise ValueError(f"expected a snapshot of {self.passes} rows, got {len(snapshot.rows)}")
+        self._table_state.restore_lane(lane, snapshot.table)
+        for row, saved in zip(self._rows_of(lane), snapshot.rows, strict=True):
+            self._rows.restore_lane(row, saved)
+
+    def begin(self, lane: int, prefix: LaneSnapshot, seed: int) -> None:
+        """Starts a session in `lane` after its prompt.
+
+        The column after the prompt is known as far as it is heard, so the lane makes one step before its first
+        frame: the frame heard next is then answered in the step it comes in.
+        """
+        self.restore(lane, prefix)
+        self._table_state[self.table]["seed"][lane] = seed
+        executing = torch.arange(self.lanes, device=self.device) == lane
+        nothing = self.sample_everything[:, :1].expand(-1, self.lm.config.heard_codebooks)
+        self.step(nothing, self.sample_everything, executing)
+
+    def _rows_of(self, lane: int) -> range:
+        return range(lane, self.lanes * self.passes, self.lanes)
