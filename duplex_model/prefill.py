@@ -7,24 +7,15 @@ own, a piece at a time, so that no session waits for another's prompt; the resul
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import OrderedDict
+from collections.abc import Hashable
 
 import torch
 from torch import Tensor
 
 from duplex_model.generator import Generator, LaneSnapshot
+from duplex_model.prompt import PromptColumns
 from duplex_model.streaming import StreamingState
-
-
-@dataclass(frozen=True)
-class PromptColumns:
-    """A prompt as columns of the token table."""
-
-    tokens: Tensor
-    """int64 [streams, P + max_delay + 1] from position 0, `TO_SAMPLE` where not known; the P columns are."""
-
-    embedded: Tensor | None = None
-    """[M, D]: what the first M columns add up to, where only that is known (published voices)."""
 
 
 class Prefill:
@@ -82,3 +73,25 @@ class Prefill:
             own["ring"][0, :, position % self._table.slots] = self._columns[:, position]
         rows = [self._rows.snapshot_lane(row, self.positions) for row in range(self._rows.lanes)]
         return LaneSnapshot(table.snapshot_lane(0), rows)
+
+
+class PrefixCache:
+    """Prefixes by what they were computed from, the least recently used dropped when memory is short."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._prefixes: OrderedDict[Hashable, LaneSnapshot] = OrderedDict()
+
+    def get(self, key: Hashable) -> LaneSnapshot | None:
+        """The prefix of `key`, or None where it has to be computed."""
+        if key not in self._prefixes:
+            return None
+        self._prefixes.move_to_end(key)
+        return self._prefixes[key]
+
+    def put(self, key: Hashable, prefix: LaneSnapshot) -> None:
+        """Keeps `prefix`; one larger than the whole cache is not kept."""
+        self._prefixes[key] = prefix
+        self._prefixes.move_to_end(key)
+        while sum(kept.bytes for kept in self._prefixes.values()) > self._max_bytes:
+            self._prefixes.popitem(last=False)

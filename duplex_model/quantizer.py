@@ -29,7 +29,9 @@ class ResidualVectorQuantizer(nn.Module):
         residual = self.input_proj(latent).transpose(1, 2)
         codes = []
         for centroids in self.centroids:
-            nearest = torch.cdist(residual, centroids.expand(len(residual), -1, -1)).argmin(dim=-1)
+            # The nearest centroid maximises z c - |c|^2 / 2: one product, where distances would need |z|^2 too.
+            half_norms = centroids.square().sum(dim=-1) / 2
+            nearest = (F.linear(residual, centroids) - half_norms).argmax(dim=-1)
             residual = residual - F.embedding(nearest, centroids)
             codes.append(nearest)
         return torch.stack(codes, dim=1)

@@ -10,7 +10,8 @@ from duplex_model.config import GREEDY, TO_SAMPLE, GenerationConfig, LMConfig, S
 from duplex_model.delays import delayed
 from duplex_model.generator import Generator, LaneSnapshot
 from duplex_model.lm import RQTransformer
-from duplex_model.prefill import Prefill, PromptColumns
+from duplex_model.prefill import Prefill
+from duplex_model.prompt import PromptColumns
 from tests.duplex_model.small import CONTEXT, randomise, small_lm
 
 SAMPLED = GenerationConfig(

@@ -13,7 +13,8 @@ from duplex_model.config import GREEDY, GenerationConfig
 from duplex_model.delays import delayed
 from duplex_model.generator import Generator
 from duplex_model.lm import RQTransformer
-from duplex_model.prefill import Prefill, PromptColumns
+from duplex_model.prefill import Prefill
+from duplex_model.prompt import PromptColumns
 from tests.duplex_model.small import small_checkpoint
 from tests.parity import oracle
 from tests.parity.tally import compared
