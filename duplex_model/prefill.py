@@ -27,6 +27,7 @@ class Prefill:
         Raises:
             ValueError: the prompt leaves no room in the attended window.
         """
+        self._generator = generator
         self._lm, self._table = generator.lm, generator.table
         self._columns = columns.tokens.to(generator.device)
         self._embedded = None if columns.embedded is None else columns.embedded.to(generator.device)
@@ -65,14 +66,13 @@ class Prefill:
     def result(self) -> LaneSnapshot:
         """The prefix, from which any number of sessions can `begin`."""
         assert self.done == self.positions
-        table = StreamingState(self._table, lanes=1)
-        own = table[self._table]
-        own["position"].fill_(self.positions)
+        ring: dict[int, Tensor] = {}
         # What the first steps of a session can still reach (see `TokenTable.slots`).
         for position in range(max(0, self.positions + 1 - self._table.max_delay), self._columns.shape[1]):
-            own["ring"][0, :, position % self._table.slots] = self._columns[:, position]
+            ring[position % self._table.slots] = self._columns[:, position]
+        lane = self._generator.fresh_lane(self.positions, ring)
         rows = [self._rows.snapshot_lane(row, self.positions) for row in range(self._rows.lanes)]
-        return LaneSnapshot(table.snapshot_lane(0), rows)
+        return LaneSnapshot(lane, rows)
 
 
 class PrefixCache:

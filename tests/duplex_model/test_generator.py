@@ -184,7 +184,9 @@ def test_a_prefix_holds_only_the_prompt_and_can_be_used_again() -> None:
     generator = build("moshi", lanes=2, sinks=True)
     frames = torch.randint(generator.lm.config.card, (17, 9))
     prefix = prefix_of(generator, frames, piece=9)
-    assert prefix.bytes < 0.6 * generator.bytes_per_lane
+    caches = [tensor for name, tensor in prefix.rows[0].items() if name.endswith(("keys", "values"))]
+    assert [tensor.shape[1] for tensor in caches] == [9] * 4
+    assert prefix.bytes < generator.bytes_per_lane
     heard = heard_frames(generator.lm.config, 1)[:, 0]
 
     def session(lane: int) -> Tensor:
