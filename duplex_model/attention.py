@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from duplex_model.config import RotaryConfig, RotaryLayout, TransformerConfig
+from duplex_model.linear import output_dtype
 from duplex_model.streaming import LaneTensor, StreamingModule, StreamingState
 
 
@@ -151,7 +152,7 @@ class Attention(StreamingModule):
     def lane_tensors(self) -> Mapping[str, LaneTensor]:
         """The cache: keys, rotated, and values, [H / r, S, d] each."""
         shape = (self.kv_heads, self.slots, self.head_width)
-        cache = LaneTensor(shape=shape, dtype=self.out_proj.weight.dtype, positions_dim=1)
+        cache = LaneTensor(shape=shape, dtype=output_dtype(self.out_proj), positions_dim=1)
         return {"keys": cache, "values": cache}
 
     def forward(self, x: Tensor, span: Span, state: StreamingState | None = None) -> Tensor:

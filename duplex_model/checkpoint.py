@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from duplex_model.config import TEXT_TOKENS, CheckpointConfig, LMConfig, MimiConfig
 from duplex_model.errors import CheckpointError
+from duplex_model.linear import quantize_linears
 from duplex_model.lm import RQTransformer
 from duplex_model.mimi import Mimi
 
@@ -210,6 +211,8 @@ def load_lm(
     source: TensorSource,
     *,
     dtype: torch.dtype = torch.bfloat16,
+    int8: bool = False,
+    window_frames: int | None = None,
     sinks: bool = True,
 ) -> RQTransformer:
     """The language model, in inference mode, on the device `source` reads to.
@@ -218,13 +221,20 @@ def load_lm(
         config: of the checkpoint.
         source: its tensors.
         dtype: of all weights but the condition's, which stay float32.
+        int8: whether linear weights are then kept in int8; activations need a `dtype` of 16 bits.
+        window_frames: positions attended to, at most the model's context; by default what it was trained on.
         sinks: whether lanes can pin their prompt.
 
     Raises:
         CheckpointError: the tensors are not those of `config`.
+        ValueError: int8 with float32 activations.
     """
+    if int8 and dtype == torch.float32:
+        raise ValueError("expected bfloat16 or float16 with int8 weights, got float32")
+    window = min(window_frames or config.window_frames, config.lm.temporal.context)
+    windowed = replace(config.lm, temporal=replace(config.lm.temporal, context=window))
     with torch.device("meta"):
-        model = RQTransformer(config.lm, sinks=sinks)
+        model = RQTransformer(windowed, sinks=sinks)
         in_file = shapes_of(RQTransformer(file_lm_config(config)))
     pieces = map_tensors(in_file, source.shapes())
     tensors = {}
@@ -234,7 +244,11 @@ def load_lm(
     if config.end_as_padding:
         text = tensors["text_emb.weight"] = tensors["text_emb.weight"].clone()
         text[TEXT_TOKENS.end] = text[TEXT_TOKENS.padding]
-    return _filled(model, tensors)
+    _filled(model, tensors)
+    if int8:
+        tensors.clear()  # so that each weight is freed as soon as its int8 form stands
+        quantize_linears(model)
+    return model
 
 
 def load_mimi(config: MimiConfig, source: TensorSource) -> Mimi:

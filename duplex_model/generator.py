@@ -86,7 +86,7 @@ class Generator:
         self.lanes = lanes
         self.config = config
         self.passes = 1 if config.guidance == 1 else 2
-        self.device = lm.text_linear.weight.device
+        self.device = lm.text_emb.weight.device
         self.table = TokenTable(lm.config).to(self.device)
         self.monologue = Monologue(self.table.max_delay)
         self._lane_modules = nn.ModuleDict({"table": self.table, "monologue": self.monologue})

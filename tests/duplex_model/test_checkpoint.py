@@ -203,3 +203,10 @@ def test_a_file_that_is_no_safetensors_is_named(tmp_path: Path, content: bytes) 
     path.write_bytes(content)
     with pytest.raises(CheckpointError, match="expected a safetensors file at .*model.safetensors"):
         SafetensorsFile(path)
+
+
+@pytest.mark.parametrize(("asked", "given"), [(None, 2048), (500, 500), (9999, 3000)])
+def test_the_attended_window_is_what_was_trained_unless_asked(asked: int | None, given: int) -> None:
+    source = MetaTensors(published("personaplex-7b.fused"))
+    model = load_lm(CHECKPOINTS["personaplex-7b"], source, window_frames=asked)
+    assert model.transformer.slots == given

@@ -89,8 +89,10 @@ def test_another_seed_says_something_else() -> None:
     assert not torch.equal(run_alone(generator, 0, heard, seed=1), run_alone(generator, 0, heard, seed=2))
 
 
-def test_a_session_after_one_that_failed_with_nan_is_as_in_a_fresh_lane() -> None:
-    generator = build("moshi", lanes=2)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_a_session_after_one_that_failed_with_nan_is_as_in_a_fresh_lane(dtype: torch.dtype) -> None:
+    lm = build("moshi", lanes=1).lm.to(dtype)
+    generator = Generator(lm, 2, SAMPLED)
     heard = heard_frames(generator.lm.config, lanes=1)[:, 0]
     expected = run_alone(generator, 1, heard, seed=9)
     embedding = generator.lm.text_emb.weight
@@ -98,6 +100,10 @@ def test_a_session_after_one_that_failed_with_nan_is_as_in_a_fresh_lane() -> Non
     embedding.fill_(torch.nan)
     generator.step(torch.zeros(2, 8).long(), generator.sample_everything, executing(False, True))
     embedding.copy_(sound)
+    broken = [
+        tensor for row in generator.snapshot(1).rows for tensor in row.values() if tensor.is_floating_point()
+    ]
+    assert any(tensor.isnan().any() for tensor in broken)
     assert torch.equal(run_alone(generator, 1, heard, seed=9), expected)
 
 
