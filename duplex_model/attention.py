@@ -181,11 +181,14 @@ class Attention(StreamingModule):
 
     def _scores(self, q: Tensor, k: Tensor, span: Span) -> Tensor:
         """[B, H, T, S]: q k / sqrt(d), minus infinity where not visible."""
-        scale = self.head_width**-0.5
-        scores = self._products(span.rotation(q) * scale, k)
-        if span.sink_rotation is not None:
+        q = q * self.head_width**-0.5
+        if span.sink_rotation is None:
+            scores = self._products(span.rotation(q), k)
+        else:
             assert span.pinned is not None
-            scores = torch.where(span.pinned, self._products(span.sink_rotation(q) * scale, k), scores)
+            both = torch.cat([span.rotation(q), span.sink_rotation(q)], dim=2)  # so that keys are read once
+            in_window, pinned = self._products(both, k).chunk(2, dim=2)
+            scores = torch.where(span.pinned, pinned, in_window)
         return scores.masked_fill(~span.visible, -math.inf)
 
     def _products(self, q: Tensor, k: Tensor) -> Tensor:

@@ -148,6 +148,11 @@ class LMConfig:
         return (0, *(self.acoustic_delay if codebook else 0 for side in sides for codebook in range(side)))
 
     @property
+    def end_of_source(self) -> int:
+        """Heard for one frame on all codebooks, this says that the speaker has finished (Hibiki section 3)."""
+        return self.card
+
+    @property
     def initial_tokens(self) -> tuple[int, ...]:
         """[stream] -> the token at every position up to and including the stream's delay."""
         return (self.text_card, *(self.card,) * (self.streams - 1))

@@ -37,6 +37,7 @@ _FIXED: Mapping[str, tuple[Any, ...]] = {
     "depformer_weights_per_step": (True,),
     "depformer_norm": (None, "layer_norm"),
     "norm": (Norm.RMS_F32.value,),
+    "positional_embedding": tuple(layout.value for layout in RotaryLayout),
     "norm_emb": (False,),
     "bias_proj": (False,),
     "existing_text_padding_id": (3,),
@@ -47,7 +48,7 @@ _FIXED: Mapping[str, tuple[Any, ...]] = {
     "quantize": (False,),
     "fuser": (None, {"sum": ["description"]}, {"sum": ["description"], "cross": [], "prepend": []}),
 }
-"""Keys with the only values this architecture has."""
+"""Keys with the only values that are understood."""
 
 
 def lm_config_from_hub(raw: Mapping[str, Any]) -> LMConfig:
@@ -61,19 +62,17 @@ def lm_config_from_hub(raw: Mapping[str, Any]) -> LMConfig:
         if key in keys and keys[key] not in values:
             wanted = " or ".join(repr(value) for value in values)
             raise CheckpointError(f"expected {key} {wanted} in config.json, got {keys[key]!r}")
-    output_norms = keys.get("depformer_norm") is not None
-    for key in _FIXED:
-        keys.pop(key, None)
     try:
-        config = _lm_config(keys, output_norms)
+        config = _lm_config(keys)
     except KeyError as missing:
         raise CheckpointError(f"expected the key {missing} in config.json, got none") from missing
-    if keys:
-        raise CheckpointError(f"expected known keys in config.json, got {', '.join(sorted(keys))} too")
+    unknown = sorted(keys.keys() - _FIXED.keys())
+    if unknown:
+        raise CheckpointError(f"expected known keys in config.json, got {', '.join(unknown)} too")
     return config
 
 
-def _lm_config(keys: dict[str, Any], output_norms: bool) -> LMConfig:
+def _lm_config(keys: dict[str, Any]) -> LMConfig:
     """Takes what it understands out of `keys`."""
     own = keys.pop("dep_q")
     scale = keys.pop("hidden_scale")
@@ -81,7 +80,7 @@ def _lm_config(keys: dict[str, Any], output_norms: bool) -> LMConfig:
     temporal = _temporal(keys, scale)
     config = LMConfig(
         temporal=temporal,
-        depth=_depth(keys, own, scale, output_norms),
+        depth=_depth(keys, own, scale),
         own_codebooks=own,
         heard_codebooks=keys.pop("n_q") - own,
         acoustic_delay=max(delays),
@@ -108,7 +107,7 @@ def _temporal(keys: dict[str, Any], scale: float) -> TransformerConfig:
     )
 
 
-def _depth(keys: dict[str, Any], codebooks: int, scale: float, output_norms: bool) -> DepthConfig:
+def _depth(keys: dict[str, Any], codebooks: int, scale: float) -> DepthConfig:
     width = keys.pop("depformer_dim")
     feedforward = keys.pop("depformer_dim_feedforward", None) or int(scale * width)
     return DepthConfig(
@@ -118,5 +117,5 @@ def _depth(keys: dict[str, Any], codebooks: int, scale: float, output_norms: boo
         hidden=gate_width(width, feedforward),
         schedule=tuple(keys.pop("depformer_weights_per_step_schedule", None) or range(codebooks)),
         embedding_rank=keys.pop("depformer_low_rank_embeddings", None),
-        output_norms=output_norms,
+        output_norms=keys.get("depformer_norm") is not None,
     )

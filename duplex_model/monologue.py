@@ -6,7 +6,7 @@ the stream is padding. Audio is sampled as always.
 
     model's choice   pad  ha   pad  pad  pad  pad  pad  pad  pad  pad  pad  pad      ha: any word
     paddings before   0    1    0    0    1    2    3    4    5    6    0    0
-    said             pad  EP   good pad  pad  pad  pad  pad  pad  EP   mor  ning     EP: end of padding
+    said             pad  EP   good pad  pad  pad  pad  pad  pad  EP   eve  ning     EP: end of padding
 """
 
 from __future__ import annotations

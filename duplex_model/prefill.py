@@ -93,5 +93,5 @@ class PrefixCache:
         """Keeps `prefix`; one larger than the whole cache is not kept."""
         self._prefixes[key] = prefix
         self._prefixes.move_to_end(key)
-        while sum(kept.bytes for kept in self._prefixes.values()) > self._max_bytes:
+        while sum(kept.size_bytes for kept in self._prefixes.values()) > self._max_bytes:
             self._prefixes.popitem(last=False)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from safetensors.torch import save
 from torch import Tensor
 
 from duplex_model.config import GREEDY, TO_SAMPLE, GenerationConfig, LMConfig, SamplingConfig
@@ -192,7 +193,7 @@ def test_a_prefix_holds_only_the_prompt_and_can_be_used_again() -> None:
     prefix = prefix_of(generator, frames, piece=9)
     caches = [tensor for name, tensor in prefix.rows[0].items() if name.endswith(("keys", "values"))]
     assert [tensor.shape[1] for tensor in caches] == [9] * 4
-    assert prefix.bytes < generator.bytes_per_lane
+    assert prefix.size_bytes < generator.bytes_per_lane
     heard = heard_frames(generator.lm.config, 1)[:, 0]
 
     def session(lane: int) -> Tensor:
@@ -216,12 +217,25 @@ def test_a_snapshot_continues_in_another_lane_and_generator() -> None:
     generator.reset(0, seed=8)
     for codes in heard[:30]:
         generator.step(codes.repeat(2, 1), generator.sample_everything, executing(True, False))
-    other.restore(1, generator.snapshot(0))
+    other.restore(1, LaneSnapshot.deserialized(generator.snapshot(0).serialized()))
     rest = [
         other.step(codes.repeat(2, 1), other.sample_everything, executing(False, True)).tokens[1]
         for codes in heard[30:]
     ]
     assert torch.equal(torch.stack(rest), whole[-len(rest) :])
+
+
+def test_what_is_no_snapshot_of_this_model_is_refused() -> None:
+    guided, plain = build("hibiki, guided", lanes=1), build("moshi", lanes=1)
+    with pytest.raises(ValueError, match="expected a snapshot of 1 rows, got 2"):
+        plain.restore(0, guided.snapshot(0))
+    with pytest.raises(ValueError, match="expected a snapshot of an equal model|expected .* as torch"):
+        plain.restore(0, build("hibiki", lanes=1).snapshot(0))
+    for content in (b"", b"x" * 100):
+        with pytest.raises(ValueError, match="expected a snapshot, got"):
+            LaneSnapshot.deserialized(content)
+    with pytest.raises(ValueError, match="expected a lane and its rows in a snapshot"):
+        LaneSnapshot.deserialized(save({"other/tensor": torch.zeros(1)}))
 
 
 def test_a_prompt_that_fills_the_window_is_refused() -> None:

@@ -67,6 +67,7 @@ def test_a_published_config_gives_the_one_in_the_table(raw: dict[str, Any], name
     ("change", "message"),
     [
         ({"norm": "layer_norm"}, "expected norm 'rms_norm_f32' in config.json, got 'layer_norm'"),
+        ({"positional_embedding": "sin"}, "expected positional_embedding 'rope' or 'rope_concat'"),
         ({"cross_attention": True}, "expected cross_attention False"),
         ({"depformer_norm": "rms_norm"}, "expected depformer_norm None or 'layer_norm'"),
         ({"shortcut": 1, "another": 2}, "expected known keys in config.json, got another, shortcut too"),

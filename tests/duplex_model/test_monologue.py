@@ -11,8 +11,8 @@ from duplex_model.streaming import StreamingState
 from tests.duplex_model.small import randomise, small_lm
 
 PAD, EP = TEXT_TOKENS.padding, TEXT_TOKENS.end_of_padding
-GOOD, MOR, NING, HA = 10, 11, 12, 13
-WORDS = [[GOOD], [MOR, NING]]
+GOOD, EVE, NING, HA = 10, 11, 12, 13
+WORDS = [[GOOD], [EVE, NING]]
 
 
 class Lanes:
@@ -37,14 +37,14 @@ def test_the_drawn_example() -> None:
     lanes = Lanes()
     lanes.monologue.say(lanes.state, 0, WORDS, now=True)
     said = lanes.texts([PAD, HA, *[PAD] * 10])
-    assert said == [PAD, EP, GOOD, *[PAD] * 6, EP, MOR, NING]
+    assert said == [PAD, EP, GOOD, *[PAD] * 6, EP, EVE, NING]
     assert not lanes.monologue.busy(lanes.state)[0]
 
 
 def test_a_model_that_wants_to_speak_is_not_kept_waiting() -> None:
     lanes = Lanes()
     lanes.monologue.say(lanes.state, 0, WORDS, now=True)
-    assert lanes.texts([HA] * 7) == [EP, GOOD, EP, MOR, NING, HA, HA]
+    assert lanes.texts([HA] * 7) == [EP, GOOD, EP, EVE, NING, HA, HA]
 
 
 def test_a_rendering_in_progress_is_finished_first() -> None:
@@ -111,7 +111,7 @@ def test_a_generator_says_the_text_and_samples_the_voice() -> None:
         if not frame.saying[1]:
             break
     scripted = [text[1] for text in said if text[1] != PAD]
-    assert scripted == [EP, GOOD, EP, MOR]  # the last piece leaves one step later
+    assert scripted == [EP, GOOD, EP, EVE]  # the last piece leaves one step later
     assert any(mark[1] for mark in marks)
     assert not any(mark[0] for mark in marks)
     assert (frame.tokens[1, 1:] != frame.tokens[0, 1:]).any()

@@ -96,7 +96,7 @@ def test_a_voice_known_by_its_embeddings_is_the_voice_itself() -> None:
 def test_least_recently_used_prefixes_are_dropped() -> None:
     generator = built()
     one = prefix(generator, no_prompt(CONFIG))
-    cache = PrefixCache(max_bytes=2 * one.bytes)
+    cache = PrefixCache(max_bytes=2 * one.size_bytes)
     for key in ("a", "b"):
         cache.put(key, one)
     assert cache.get("a") is one
