@@ -258,3 +258,20 @@ def test_logits_across_lane_counts_are_close() -> None:
     together = crowd.lm.text_logits(crowd._temporal(column))  # noqa: SLF001
     single = alone.lm.text_logits(alone._temporal(column[3:4]))  # noqa: SLF001
     torch.testing.assert_close(together[3:4], single, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("sinks", [False, True])
+def test_a_pinned_prompt_is_still_attended_after_the_window_has_turned_many_times(sinks: bool) -> None:
+    generator = build("moshi", lanes=2, sinks=sinks)
+    config = generator.lm.config
+    for lane in range(2):
+        prompt = torch.randint(config.card, (config.streams, 6))
+        generator.begin(lane, prefix_of(generator, prompt, piece=6), seed=0)
+    for _ in range(5 * CONTEXT):  # both lanes hear and say the same
+        heard = heard_frames(config, 1, 1)[0].expand(2, -1)
+        given = torch.randint(config.card, (1, generator.table.own)).expand(2, -1)
+        generator.step(heard, given, executing(True, True))
+    name = "transformer.layers.1.self_attn.values"
+    first, second = (generator.snapshot(lane).rows[0][name] for lane in range(2))
+    in_window = slice(6, None) if sinks else slice(None)
+    assert torch.equal(first[:, in_window], second[:, in_window]) != sinks

@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.parity import tally
-
 os.environ["NO_TORCH_COMPILE"] = "1"
 
 _HERE = Path(__file__).parent
@@ -29,11 +27,6 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
 
 def pytest_report_header() -> list[str]:
     return [f"parity is not checked here: {_HOW}"] if _MISSING else []
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if tally.COMPARED:
-        terminalreporter.write_line(tally.summary())
 
 
 @pytest.fixture(autouse=True)
