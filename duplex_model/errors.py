@@ -1,6 +1,7 @@
 """What can go wrong in `duplex_model`.
 
     DuplexModelError
+    ├── CheckpointError    a checkpoint cannot be found, read or recognised; the message says what to do
     ├── PromptError        the caller's prompt cannot be served (role text, voice or languages)
     ├── FrameError         a fed frame has not the agreed shape or dtype
     ├── EngineFull         every lane is taken; nobody was slowed down
@@ -11,7 +12,7 @@
     └── SessionFailed      this session's lane failed; other sessions go on
         └── EngineDied         the engine's process or device is gone; all its sessions failed with it
 
-The first five are the caller's to mend, the last three are the engine's fault.
+The first six are the caller's to mend, the last three are the engine's fault.
 """
 
 from __future__ import annotations
@@ -19,6 +20,10 @@ from __future__ import annotations
 
 class DuplexModelError(Exception):
     """Base of every error this package raises on purpose."""
+
+
+class CheckpointError(DuplexModelError):
+    """The checkpoint cannot be used; the message says which file or tensor, and what to do."""
 
 
 class PromptError(DuplexModelError):

@@ -1,0 +1,127 @@
+"""Hybrid prompt: a voice, then a role -> columns of the token table (arXiv:2602.06053 section 3.1). Pure.
+
+    phase      own audio       text            heard audio
+    voice      the voice       padding         sine
+    silence    silence         padding         sine
+    role       silence         the role text   sine            one text token a frame
+    silence    silence         padding         sine
+    (live)     sampled         sampled         the speaker
+
+The sine and silence frames are what the model was trained with: fixed codes, not an encoding made here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from duplex_model.config import TEXT_TOKENS, TO_SAMPLE, LMConfig
+from duplex_model.delays import delayed
+from duplex_model.errors import PromptError
+from duplex_model.voice import EmbeddedVoice, SpokenVoice, Voice
+
+SILENCE = (948, 243, 1178, 546, 1736, 1030, 1978, 2008)
+"""Codes of a silent frame."""
+
+SINE = (430, 1268, 381, 1611, 1095, 1495, 56, 472)
+"""Codes of a frame of 440 Hz at half scale: nobody is listened to yet."""
+
+PAUSE_FRAMES = 6  # half a second, before and after the role text
+
+ROLE_TAG = "<system>"
+"""Stands before and after a role text, as plain text."""
+
+
+@dataclass(frozen=True)
+class PromptColumns:
+    """A prompt as columns of the token table."""
+
+    tokens: Tensor
+    """int64 [streams, P + max_delay + 1] from position 0, `TO_SAMPLE` where not known; the P columns are."""
+
+    embedded: Tensor | None = None
+    """[M, D]: what the first M columns add up to, where only that is known (published voices)."""
+
+
+def tagged_role(text: str) -> str:
+    """`text` between tags, as in training; empty stays empty."""
+    text = text.strip()
+    if not text or (text.startswith(ROLE_TAG) and text.endswith(ROLE_TAG)):
+        return text
+    return f"{ROLE_TAG} {text} {ROLE_TAG}"
+
+
+def no_prompt(config: LMConfig) -> PromptColumns:
+    """The columns of a session that begins without a prompt."""
+    return PromptColumns(delayed(config, torch.zeros(config.streams, 0, dtype=torch.int64)))
+
+
+def hybrid_prompt(
+    config: LMConfig, voice: Voice | None, role: Sequence[int], *, window_frames: int
+) -> PromptColumns:
+    """The columns of a voice and a role.
+
+    Args:
+        config: of the model; its sides have as many codebooks as `SILENCE`.
+        voice: how to sound, or None.
+        role: text tokens of the tagged role text; may be empty.
+        window_frames: positions the model attends to. The prompt may take half of them, as it stays in the window
+            for the whole call.
+
+    Raises:
+        PromptError: voice and role together are longer than that.
+    """
+    frames = _after_voice(config, role)
+    if isinstance(voice, SpokenVoice):
+        frames = torch.cat([_frames(config, voice.codes, None), frames], dim=1)
+    columns = (
+        _after_embedded(config, voice, frames)
+        if isinstance(voice, EmbeddedVoice)
+        else delayed(config, frames)
+    )
+    length = columns.shape[1] - config.acoustic_delay - 1
+    if length > window_frames // 2:
+        excess = length - window_frames // 2
+        raise PromptError(
+            f"expected a prompt of at most {window_frames // 2} frames, got {length}: "
+            f"shorten the role text by {excess} tokens or the voice by {excess * 0.08:.1f} s"
+        )
+    return PromptColumns(columns, voice.embeddings if isinstance(voice, EmbeddedVoice) else None)
+
+
+def _after_voice(config: LMConfig, role: Sequence[int]) -> Tensor:
+    """Frames [streams, F] of the phases after the voice; without a role, one pause."""
+    silence = torch.tensor(SILENCE)[:, None]
+    pause = _frames(config, silence.expand(-1, PAUSE_FRAMES), None)
+    if not role:
+        return pause
+    return torch.cat([pause, _frames(config, silence.expand(-1, len(role)), role), pause], dim=1)
+
+
+def _frames(config: LMConfig, own_codes: Tensor, text: Sequence[int] | None) -> Tensor:
+    """[streams, F]: own audio, one text token or padding a frame, and the sine."""
+    count = own_codes.shape[1]
+    tokens = [TEXT_TOKENS.padding] * count if text is None else list(text)
+    heard = torch.tensor(SINE)[:, None].expand(-1, count)
+    frames = torch.cat([torch.tensor([tokens], dtype=torch.int64), own_codes, heard])
+    assert frames.shape == (config.streams, count)
+    return frames
+
+
+def _after_embedded(config: LMConfig, voice: EmbeddedVoice, frames: Tensor) -> Tensor:
+    """Columns where `frames` follow a voice of M embedded positions.
+
+    The voice's own tokens are known at position M, and at M + 1 where they are delayed; frames go on from M + 1.
+    """
+    last = len(voice.embeddings)
+    silent = frames.new_full((config.streams, last), TO_SAMPLE)
+    columns = delayed(config, torch.cat([silent, frames], dim=1))
+    slots = voice.columns.shape[1]
+    delays = torch.tensor(config.delays)
+    columns[:, last] = voice.columns[:, last % slots]
+    late = delays > 0
+    columns[late, last + 1] = voice.columns[late, (last + 1) % slots]
+    return columns
