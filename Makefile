@@ -7,13 +7,14 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --disable-pip-version-check --quiet --constraint constraints.txt
 SOURCES := duplex_model webrtc interpreter scenarios tests
 
-.PHONY: help venv run check test test-fast lint types bench system-packages constraints clean
+.PHONY: help venv run check test test-fast parity lint types bench system-packages constraints clean
 
 help:
 	@echo 'make run              set up, then host a room and print its URL'
 	@echo 'make check            set up, then test this machine: libraries, ports, audio path, GPU'
 	@echo 'make test             set up, then run every test this machine can run'
 	@echo 'make test-fast        the same without browsers and slow tests, in about a minute'
+	@echo 'make parity           the models against an independent implementation, on random weights'
 	@echo 'make lint types       ruff and codespell; mypy --strict'
 	@echo 'make bench            measured figures, with hardware and commit'
 	@echo 'make venv             only the set-up: .venv with the `interpreter` command'
@@ -34,6 +35,9 @@ test: $(VENV)/.dev-ready
 
 test-fast: $(VENV)/.dev-ready
 	@$(BIN)/python -m pytest -m 'not browser and not slow'
+
+parity: $(VENV)/.dev-ready
+	@$(BIN)/python -m tests.parity
 
 lint: $(VENV)/.dev-ready
 	$(BIN)/ruff check $(SOURCES)
@@ -59,9 +63,10 @@ $(VENV)/.run-ready: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@$(PIP) --editable .
 	@touch $@
 
-$(VENV)/.dev-ready: $(VENV)/.run-ready
+$(VENV)/.dev-ready: $(VENV)/.run-ready tests/parity/requirements.txt
 	@echo 'Adding the test and lint tools (about 150 MB)'
 	@$(PIP) --editable '.[dev]'
+	@$(PIP) --no-deps --requirement tests/parity/requirements.txt
 	@touch $@
 
 constraints:

@@ -13,7 +13,7 @@ import torch
 os.environ["NO_TORCH_COMPILE"] = "1"
 
 _HERE = Path(__file__).parent
-_HOW = "pip install --no-deps 'moshi==0.2.13' 'sphn<0.3' einops tqdm"
+_HOW = "pip install --no-deps -r tests/parity/requirements.txt"
 _MISSING = importlib.util.find_spec("moshi") is None
 
 
@@ -35,3 +35,9 @@ def _inference() -> Iterator[None]:
     torch.manual_seed(0)
     with torch.no_grad():
         yield
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.parent == _HERE:
+            item.add_marker(pytest.mark.slow)
