@@ -224,7 +224,7 @@ def test_a_process_that_dies_at_every_start_ends_in_failed(
     begin: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.executable", "/bin/false")
-    policy = RestartPolicy(first_delay_s=0.01, quick_deaths=3, failed_delay_s=0.2)
+    policy = RestartPolicy(first_delay_s=0.01, quick_deaths=3, failed_delay_s=1.5)
     engine = begin(settings=ProcessSettings(restart=policy), ready=False)
     with pytest.raises(EngineDied, match="failed: .*3 times in a row.*exit code 1"):
         engine.wait_ready(ANSWER_S)
