@@ -50,7 +50,13 @@ def random_prompter(config: LMConfig) -> Callable[[Prompt], Columns]:
 
 
 def noise_model(
-    lanes: int, name: str = "personaplex-7b", *, dtype: torch.dtype = torch.float32, guidance: float = 1.0
+    lanes: int,
+    name: str = "personaplex-7b",
+    *,
+    dtype: torch.dtype = torch.float32,
+    guidance: float = 1.0,
+    device: str = "cpu",
+    cuda_graph: bool = False,
 ) -> NeuralModel:
     """The checkpoint `name` made small; equal weights at every call."""
     config = small_lm(name)
@@ -58,7 +64,7 @@ def noise_model(
     randomise(lm, seed=1, gain=1.5)
     mimi = Mimi(replace(SMALL_MIMI, codebooks=config.own_codebooks, trained_codebooks=16)).eval()
     randomise(mimi, seed=2)
-    generator = Generator(lm.to(dtype), lanes, replace(SAMPLED, guidance=guidance))
+    generator = Generator(lm.to(device, dtype), lanes, replace(SAMPLED, guidance=guidance))
     capabilities = Capabilities(
         checkpoint=name,
         licence="ours",
@@ -68,9 +74,10 @@ def noise_model(
         say=SayCapability.UNTESTED,
     )
     return NeuralModel(
-        mimi,
+        mimi.to(device),
         generator,
         capabilities=capabilities,
         prompter=random_prompter(config),
         vocabulary=Letters(),
+        cuda_graph=cuda_graph,
     )
