@@ -306,6 +306,8 @@ class Batcher:
 
     def _step(self, lanes: Sequence[int]) -> None:
         heard = self._take_frames(lanes)
+        if not heard:  # their sessions were closed a moment ago
+            return
         executing = np.zeros(len(self._pcm), dtype=np.bool_)
         for session, task in heard:
             executing[session.lane] = True

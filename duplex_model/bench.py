@@ -12,6 +12,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from typing import TypeVar
@@ -222,24 +223,23 @@ def live(size: Size, lanes: int, device: torch.device, graph: bool) -> Live:
     """A short call on the machine's clock."""
     model = random_model(size, lanes, device, cuda_graph=graph)
     grid = TickGrid(origin_s=time.monotonic())
-    engine = NeuralEngine(model, grid=grid)
-    speaking = [engine.open(_prompt(8), seed=lane).result() for lane in range(lanes - 1)]
-    first = grid.next_tick(time.monotonic())
-    last = first + round(_LIVE_S / grid.period_s)
-    answers = []
-    joined_s: list[float] = []
-    for tick in range(first, last):
-        time.sleep(max(grid.time_of(tick) - time.monotonic(), 0.0))
-        answers += [session.feed(_noise(tick)) for session in speaking]
-        if tick == (first + last) // 2:
-            asked_s = time.monotonic()
-            joining = engine.open(_prompt(_prompt_columns(size)), seed=lanes)
-            joining.add_done_callback(lambda _: joined_s.append(time.monotonic()))
-    for answer in answers:
-        answer.result()
-    joining.result()
-    load = engine.load
-    engine.close()
+    with closing(NeuralEngine(model, grid=grid)) as engine:
+        speaking = [engine.open(_prompt(8), seed=lane).result() for lane in range(lanes - 1)]
+        first = grid.next_tick(time.monotonic())
+        last = first + round(_LIVE_S / grid.period_s)
+        answers = []
+        joined_s: list[float] = []
+        for tick in range(first, last):
+            time.sleep(max(grid.time_of(tick) - time.monotonic(), 0.0))
+            answers += [session.feed(_noise(tick)) for session in speaking]
+            if tick == (first + last) // 2:
+                asked_s = time.monotonic()
+                joining = engine.open(_prompt(_prompt_columns(size)), seed=lanes)
+                joining.add_done_callback(lambda _: joined_s.append(time.monotonic()))
+        joining.result()
+        for answer in answers:
+            answer.result()
+        load = engine.load
     return Live(
         size=size.name,
         lanes=lanes,

@@ -165,13 +165,7 @@ class NeuralModel:
 
     def snapshot(self, lane: int) -> Iterator[bytes]:
         """See `BatchModel.snapshot`. Of a call still shorter than the context, only what it has filled."""
-        positions = int(self.generator.positions[lane])
-        try:
-            language = self.generator.snapshot(lane, positions)
-            mimi = self._mimi_state.snapshot_lane(lane)
-        except torch.OutOfMemoryError as error:
-            raise Unsupported("expected device memory for a copy of the session, got too little") from error
-        yield from lane_state.pack(_named(language, mimi, self._speech[lane].state()))
+        yield from lane_state.pack(self._copy(lane, int(self.generator.positions[lane])))
 
     def restore(self, lane: int, state: bytes) -> Iterator[None]:
         """See `BatchModel.restore`."""
@@ -181,13 +175,16 @@ class NeuralModel:
         for name, tensor in tensors.items():
             moved[name] = tensor.to(self._device)
             yield
-        try:
-            language, mimi, speech = _unnamed(moved)
-            restored = Speech.restored(speech, self._speech[lane].delay_frames)
-            self.generator.restore(lane, language)
-            self._mimi_state.restore_lane(lane, mimi)
-        except ValueError as error:
-            raise Unsupported(str(error)) from error
+        language, mimi, speech = _unnamed(moved)
+        position = language.lane.get("table.position")
+        expected = self._copy(lane, int(position) if position is not None and not position.dim() else 0)
+        if _layout(expected) != _layout(moved):
+            raise Unsupported(
+                "expected a snapshot of an equal model, got one of another window, size or dtype"
+            )
+        restored = Speech.restored(speech, self._speech[lane].delay_frames)
+        self.generator.restore(lane, language)
+        self._mimi_state.restore_lane(lane, mimi)
         self._speech[lane] = restored
 
     def clear(self, lane: int) -> None:
@@ -195,6 +192,15 @@ class NeuralModel:
         self.generator.reset(lane)
         self._mimi_state.reset_lane(lane)
         self._speech[lane] = self._no_speech()
+
+    def _copy(self, lane: int, positions: int) -> dict[str, Tensor]:
+        """The state of a lane that has passed so many positions, by name."""
+        try:
+            language = self.generator.snapshot(lane, positions)
+            mimi = self._mimi_state.snapshot_lane(lane)
+        except torch.OutOfMemoryError as error:
+            raise Unsupported("expected device memory for a copy of the session, got too little") from error
+        return _named(language, mimi, self._speech[lane].state())
 
     def _prefill(self, columns: PromptColumns) -> Generator[None, None, LaneSnapshot]:
         try:
@@ -273,13 +279,22 @@ def _named(language: LaneSnapshot, mimi: Mapping[str, Tensor], speech: bytes) ->
 
 
 def _unnamed(tensors: Mapping[str, Tensor]) -> tuple[LaneSnapshot, Mapping[str, Tensor], bytes]:
-    """What `_named` was given; `ValueError` when something is missing."""
+    """What `_named` was given; `Unsupported` when there is no speech among it."""
     groups: dict[str, dict[str, Tensor]] = {"lane": {}, "mimi": {}, "speech": {}}
     for path, tensor in tensors.items():
         group, _, name = path.rpartition("/")
         groups.setdefault(group, {})[name] = tensor
     lane, mimi, speech = (groups.pop(name) for name in ("lane", "mimi", "speech"))
     if "state" not in speech:
-        raise ValueError("expected the state of speech, got none")
+        raise Unsupported("expected the state of speech in a snapshot, got none")
     rows = [groups.get(f"rows/{row}", {}) for row in range(len(groups))]
     return LaneSnapshot(lane, rows), mimi, speech["state"].cpu().numpy().tobytes()
+
+
+def _layout(tensors: Mapping[str, Tensor]) -> dict[str, tuple[torch.dtype, torch.Size]]:
+    """What must be equal for a state to go where another was; speech is as long as what is to be said."""
+    return {
+        name: (tensor.dtype, tensor.shape)
+        for name, tensor in tensors.items()
+        if not name.startswith("speech/")
+    }

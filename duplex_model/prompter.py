@@ -13,7 +13,7 @@ from duplex_model.errors import PromptError
 from duplex_model.hub import voice_path
 from duplex_model.mimi import Mimi
 from duplex_model.neural import Columns
-from duplex_model.prompt import PromptColumns, hybrid_prompt, no_prompt, tagged_role
+from duplex_model.prompt import hybrid_prompt, no_prompt, tagged_role
 from duplex_model.streaming import StreamingState
 from duplex_model.text import TextTokenizer
 from duplex_model.voice import SpokenVoice, Voice, load_voice, prepare_recording
@@ -65,12 +65,8 @@ class HybridPrompter:
         return no_prompt(self._lm)
 
     def _hybrid(self, voice: Voice | Pcm | None, role: list[int]) -> Columns:
-        if voice is not None and not isinstance(voice, Voice):
-            voice = yield from self._encode(voice)
-        return self._whole(voice, role)
-
-    def _whole(self, voice: Voice | None, role: list[int]) -> PromptColumns:
-        return hybrid_prompt(self._lm, voice, role, window_frames=self._window)
+        ready = voice if voice is None or isinstance(voice, Voice) else (yield from self._encode(voice))
+        return hybrid_prompt(self._lm, ready, role, window_frames=self._window)
 
     def _voice(self, voice: str) -> Voice | Pcm:
         """A voice ready to use, or the recording [1920 n] it will be made of."""

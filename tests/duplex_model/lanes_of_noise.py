@@ -16,7 +16,7 @@ from duplex_model.lm import RQTransformer
 from duplex_model.mimi import Mimi
 from duplex_model.neural import Columns, NeuralModel
 from duplex_model.prompt import PromptColumns
-from tests.duplex_model.small import SMALL_MIMI, randomise, small_lm
+from tests.duplex_model.small import CONTEXT, SMALL_MIMI, randomise, small_lm
 
 SAMPLED = GenerationConfig(
     text=SamplingConfig(temperature=0.7, top_k=25), audio=SamplingConfig(temperature=0.8, top_k=20)
@@ -55,11 +55,13 @@ def noise_model(
     *,
     dtype: torch.dtype = torch.float32,
     guidance: float = 1.0,
+    window_frames: int = CONTEXT,
     device: str = "cpu",
     cuda_graph: bool = False,
 ) -> NeuralModel:
     """The checkpoint `name` made small; equal weights at every call."""
-    config = small_lm(name)
+    small = small_lm(name)
+    config = replace(small, temporal=replace(small.temporal, context=window_frames))
     lm = RQTransformer(config, sinks=True).eval()
     randomise(lm, seed=1, gain=1.5)
     mimi = Mimi(replace(SMALL_MIMI, codebooks=config.own_codebooks, trained_codebooks=16)).eval()

@@ -216,13 +216,25 @@ def test_bytes_that_are_no_snapshot_change_nothing(state: bytes) -> None:
     assert isinstance(refused.exception(timeout=0), Unsupported)
 
 
-def test_a_snapshot_of_another_model_is_refused() -> None:
-    lanes, other = Lanes("moshiko-7b"), Lanes("hibiki-1b")
-    taken = other.open().snapshot()
-    other.work()
-    refused = lanes.open().restore(Snapshot("moshiko-7b", taken.result(timeout=0).state))
-    lanes.work()
-    assert isinstance(refused.exception(timeout=0), Unsupported)
+@pytest.mark.parametrize(
+    "other", [{"name": "hibiki-1b"}, {"window_frames": 20}, {"window_frames": 40}, {"dtype": torch.bfloat16}]
+)
+@pytest.mark.parametrize("count", [3, 30])
+def test_a_snapshot_of_an_unequal_model_is_refused_and_nothing_changes(
+    other: dict[str, Any], count: int
+) -> None:
+    lanes, unequal, same = Lanes(), Lanes(**other), Lanes()
+    session, foreign = lanes.open(), unequal.open()
+    unequal.hear(foreign, frames(1, count))
+    taken = foreign.snapshot()
+    unequal.work()
+    refused = session.restore(Snapshot("personaplex-7b", taken.result(timeout=0).state))
+    said = bits(lanes.hear(session, frames(2, 5)))
+    if "window_frames" in other and count == 3:
+        assert refused.result(timeout=0) is None, "neither ring has turned"
+    else:
+        assert isinstance(refused.exception(timeout=0), Unsupported)
+        assert said == bits(same.hear(same.open(), frames(2, 5)))
 
 
 def test_a_prompt_that_leaves_no_room_is_refused() -> None:
