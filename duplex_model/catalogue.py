@@ -109,8 +109,14 @@ def licence_links(licence: str) -> tuple[str, ...]:
     return tuple(LICENCE_LINKS[part] for part in licence.split(" and "))
 
 
-def capabilities(config: CheckpointConfig, *, lanes: int) -> Capabilities:
-    """What an engine with this checkpoint can do."""
+def capabilities(config: CheckpointConfig, *, lanes: int, window_frames: int | None = None) -> Capabilities:
+    """What an engine with this checkpoint can do.
+
+    Args:
+        config: of the checkpoint.
+        lanes: of the engine.
+        window_frames: positions it attends to, where not the default.
+    """
     return Capabilities(
         checkpoint=config.name,
         licence=config.licence,
@@ -120,7 +126,7 @@ def capabilities(config: CheckpointConfig, *, lanes: int) -> Capabilities:
         say=config.say,
         role_text=config.role_text,
         voice_prompt=config.voice_prompt,
-        context_frames=config.window_frames,
+        context_frames=window_frames or config.window_frames,
         domain=DOMAINS.get(config.name, ""),
     )
 

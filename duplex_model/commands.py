@@ -12,7 +12,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -27,6 +27,14 @@ from duplex_model.tables import describe_models, describe_voices
 
 MAX_INPUT_S = 3600.0
 _MAX_SEED = 2**63 - 1
+_PRECISIONS: Mapping[str, Mapping[str, object]] = {
+    Precision.FP32.value: {"dtype": "float32"},
+    Precision.BF16.value: {"dtype": "bfloat16"},
+    Precision.FP16.value: {"dtype": "float16"},
+    Precision.INT8.value: {"dtype": "bfloat16", "int8": True},
+}
+"""How `--precision` is spelt in the options of the neural engine."""
+
 _FAILED = 1
 _INTERRUPTED = 130  # as a shell reports a program that Ctrl-C ended
 
@@ -79,10 +87,9 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--seed", type=_seed, default=0, metavar="N", help="the same seed says the same again (0)"
     )
-    run.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ... (auto)")
+    run.add_argument("--device", help="cpu, cuda, cuda:1, ... (a GPU if there is one)")
     run.add_argument(
-        "--precision", choices=[precision.value for precision in Precision], default=None,
-        help="of the weights (bf16; on a CPU fp32)",
+        "--precision", choices=list(_PRECISIONS), help="of the weights (bf16; on a CPU fp32)",
     )  # fmt: skip
     run.add_argument(
         "--tail-s", type=_seconds, default=0.0, metavar="S",
@@ -135,11 +142,12 @@ def engine_spec(options: argparse.Namespace) -> EngineSpec:
     if options.checkpoint == "loopback":
         return EngineSpec(kind="loopback", options={"lanes": 1})
     parse_source(options.checkpoint)  # so that a misspelt name is refused before PyTorch is loaded
-    asked = {"checkpoint": options.checkpoint, "device": options.device, "precision": options.precision}
-    return EngineSpec(
-        kind="neural",
-        options={"lanes": 1, **{key: value for key, value in asked.items() if value is not None}},
-    )
+    chosen: dict[str, object] = {"checkpoint": options.checkpoint, "lanes": 1}
+    if options.device is not None:
+        chosen["device"] = options.device
+    if options.precision is not None:
+        chosen |= _PRECISIONS[options.precision]
+    return EngineSpec(kind="neural", options=chosen)
 
 
 def make_prompt(options: argparse.Namespace, capabilities: Capabilities) -> Prompt:

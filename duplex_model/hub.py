@@ -1,8 +1,8 @@
 """Files from a model hub, kept in the hub library's own cache: pinned, resumed, checked, and found again offline.
 
-`huggingface_hub` says what a file is and where (names, sizes, hashes, licences, tokens) and owns the layout of the
-cache. The bytes are fetched here, since an interrupted download of that library begins again from nothing: ours
-goes on where it stopped, also in another process, and a file only enters the cache once its hash is right.
+`huggingface_hub` says what a file is and where (address, size, hash, token) and finds it again in the cache, which
+other programs share. The bytes are fetched here, since an interrupted download of that library begins again from
+nothing: ours goes on where it stopped, also in another process, and a file enters the cache once its hash is right.
 
 The token is the one of the environment (`HF_TOKEN`); so are `HF_ENDPOINT`, `HF_HUB_CACHE` and `HF_HUB_OFFLINE`.
 """
@@ -18,7 +18,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -44,7 +44,11 @@ _ATTEMPTS = 6
 _TIMEOUT_S = 30.0
 """Without a byte, a connection counts as broken."""
 
+_TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
+"""Answers of servers that can do better a moment later."""
+
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+_REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+-]{0,199}")
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,199}")
 _ETAG = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}")
 
@@ -102,13 +106,15 @@ class Hub:
         """
         for name in names:
             check_file_name(name)
+        if not _REVISION.fullmatch(revision) or ".." in revision:
+            raise CheckpointError(f"expected a commit, branch or tag, got {ascii(revision)[:80]}")
         cached = self._cached(repository, names, revision)
         if _COMMIT.fullmatch(revision) and len(cached) == len(names):
             return cached
         try:
             with _explained(repository, revision, self._address):
                 remotes = self._look_up(repository, names, revision)
-        except _Offline as error:
+        except _Unreachable as error:
             if len(cached) < len(names):
                 raise
             report(1.0, f"{repository}: no connection, using the copy in the cache")
@@ -116,7 +122,7 @@ class Hub:
             return cached
         with _explained(repository, revision, self._address):
             self._download(repository, remotes, report)
-            return self._link(repository, names, revision)
+            return self._file(repository, remotes, revision)
 
     def has_file(self, repository: str, name: str, *, revision: str) -> bool:
         """Whether a repository has a file; without a connection, whether the cache has it.
@@ -127,7 +133,7 @@ class Hub:
         try:
             with _explained(repository, revision, self._address):
                 self._head(repository, check_file_name(name), revision)
-        except _Offline:
+        except _Unreachable:
             return bool(self._cached(repository, [name], revision))
         except _NoSuchFile:
             return False
@@ -141,9 +147,12 @@ class Hub:
     def _folder(self) -> Path:
         return self.cache or Path(constants.HF_HUB_CACHE)
 
+    def _repository_folder(self, repository: str) -> Path:
+        """Where the cache keeps a repository; documented in the hub library's guide to its cache."""
+        return self._folder / f"models--{repository.replace('/', '--')}"
+
     def _blob(self, repository: str, etag: str) -> Path:
-        """Where the cache keeps the content of a file; documented in the hub library's guide to its cache."""
-        return self._folder / f"models--{repository.replace('/', '--')}" / "blobs" / etag
+        return self._repository_folder(repository) / "blobs" / etag
 
     def _cached(self, repository: str, names: Sequence[str], revision: str) -> dict[str, Path]:
         found = {}
@@ -185,9 +194,12 @@ class Hub:
         for remote in missing:
             blob = self._blob(repository, remote.etag)
             blob.parent.mkdir(parents=True, exist_ok=True)
-            with _locked(_partial(blob)) as file:
+            with _locked(
+                _partial(blob), lambda: progress.say("waiting for another download of the same")
+            ) as file:
                 if not blob.exists():  # another process may have finished it while we waited for the lock
                     self._complete(repository, remote, file, progress)
+                    file.flush()
                     os.replace(file.name, blob)
             progress.finish(remote.size)
 
@@ -217,6 +229,8 @@ class Hub:
         with huggingface_hub.get_session().stream(
             "GET", url, headers=headers, timeout=_TIMEOUT_S
         ) as response:
+            if response.status_code in _TRANSIENT:
+                raise EOFError(f"the hub answered {response.status_code}")
             if response.is_error:
                 response.read()
             huggingface_hub.hf_raise_for_status(response)
@@ -233,23 +247,27 @@ class Hub:
         if file.tell() < remote.size:
             raise EOFError("the connection was closed early")
 
-    def _link(self, repository: str, names: Sequence[str], revision: str) -> dict[str, Path]:
-        """Lets the hub library file what was downloaded under its revision; the paths it gives them."""
-        paths = {
-            name: Path(
-                huggingface_hub.hf_hub_download(
-                    repository, name, revision=revision, cache_dir=self._folder, endpoint=self.endpoint
-                )
-            )
-            for name in names
-        }
-        if len({path.parent for path in paths.values()}) > 1:
-            raise CheckpointError(f"{repository} was changed during the download: run it again")
-        return paths
+    def _file(self, repository: str, remotes: Sequence[_Remote], revision: str) -> dict[str, Path]:
+        """Enters what was downloaded under its names, commit and revision; the paths.
+
+        blobs/<hash>    snapshots/<commit>/<name> -> ../../blobs/<hash>    refs/<revision>: the commit
+        """
+        folder = self._repository_folder(repository)
+        commit = remotes[0].commit
+        snapshot = folder / "snapshots" / commit
+        snapshot.mkdir(parents=True, exist_ok=True)
+        for remote in remotes:
+            with suppress(FileExistsError):
+                (snapshot / remote.name).symlink_to(Path("..", "..", "blobs", remote.etag))
+        if revision != commit:
+            reference = folder / "refs" / revision
+            reference.parent.mkdir(parents=True, exist_ok=True)
+            reference.write_text(commit)
+        return {remote.name: snapshot / remote.name for remote in remotes}
 
 
-class _Offline(CheckpointError):
-    """The hub cannot be reached."""
+class _Unreachable(CheckpointError):
+    """The hub cannot be reached, or cannot answer at the moment."""
 
 
 class _NoSuchFile(CheckpointError):
@@ -314,21 +332,23 @@ def _explained(repository: str, revision: str, address: str) -> Iterator[None]:
             f"another revision, see {page}/tree/{revision}"
         ) from error
     except errors.HfHubHTTPError as error:
-        raise CheckpointError(_refused(error, address)) from error
-    except (httpx2.TransportError, errors.OfflineModeIsEnabled, EOFError) as error:
-        raise _Offline(
-            f"no connection to {address} for {repository}: connect this machine (what was downloaded is kept), or "
-            "give a folder with the files instead"
+        status = error.response.status_code
+        if status in _TRANSIENT:
+            raise _Unreachable(f"{address} answers {status} for {repository}: try again later") from error
+        raise CheckpointError(
+            f"{address} refuses {repository} with {status}: set HF_TOKEN to a token that may read it"
         ) from error
+    except (httpx2.TransportError, errors.OfflineModeIsEnabled, EOFError) as error:
+        raise _Unreachable(_no_connection(repository, address)) from error
     except OSError as error:
         raise CheckpointError(_disk_trouble(error, repository)) from error
 
 
-def _refused(error: errors.HfHubHTTPError, address: str) -> str:
-    status = error.response.status_code
-    if status in (401, 403):
-        return f"{address} refuses the token in HF_TOKEN: make one that may read, and set it"
-    return f"{address} answers {status}: try again later"
+def _no_connection(repository: str, address: str) -> str:
+    return (
+        f"no connection to {address} for {repository}: connect this machine (what was downloaded is kept), or give a "
+        "folder with the files instead"
+    )
 
 
 def _last_part(error: errors.EntryNotFoundError) -> str:
@@ -357,10 +377,14 @@ def _partial(blob: Path) -> Path:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[BinaryIO]:
+def _locked(path: Path, waiting: Callable[[], None]) -> Iterator[BinaryIO]:
     """The file at `path`, made if need be, for this process alone; the lock ends with the process."""
     with open(path, "a+b") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waiting()
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield file
 
 

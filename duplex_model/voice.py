@@ -46,6 +46,9 @@ MAX_FILE_BYTES = 16 << 20
 PUBLISHED_COLUMNS = 4
 """Columns of the token table kept in a published voice: the longest delay, and three more."""
 
+TENSOR_SUFFIXES = (".pt", ".safetensors")
+"""Of files that hold a voice as tensors; all others are recordings."""
+
 _MAX_FRAMES = round(MAX_S / FRAME_S)
 _CLIPPED = 0.999
 _CLIPPED_RUN = 3
@@ -91,10 +94,18 @@ def load_voice(path: Path, mimi: Mimi, lm: LMConfig) -> Voice:
     Raises:
         PromptError: one sentence that says what is wrong with the file.
     """
-    if path.suffix in (".pt", ".safetensors"):
+    if path.suffix in TENSOR_SUFFIXES:
         return read_tensors(path, lm)
-    recording = read_audio(path, max_s=MAX_S, error=PromptError)
-    return encode_voice(mimi, prepare_recording(recording, path.name), lm.own_codebooks)
+    return encode_voice(mimi, read_recording(path), lm.own_codebooks)
+
+
+def read_recording(path: Path) -> Pcm:
+    """The voice in an audio file as whole frames, [1920 n]; see `prepare_recording`.
+
+    Raises:
+        PromptError: no audio file, or not of use as a voice.
+    """
+    return prepare_recording(read_audio(path, max_s=MAX_S, error=PromptError), path.name)
 
 
 def prepare_recording(recording: Recording, name: str) -> Pcm:

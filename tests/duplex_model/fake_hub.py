@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -27,6 +27,9 @@ class FakeHub:
     commit: str = COMMIT
     gated: bool = False
     down: bool = False
+    busy_times: int = 0
+    """The file store answers so often that it is busy."""
+
     token: str | None = None
     """The only token it takes; None for taking everybody."""
 
@@ -108,7 +111,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command == "GET":
             body = content[start:] if not hub.damaged else b"?" * len(content[start:])
-            self.wfile.write(body[: hub.cut_after.pop(0)] if hub.cut_after else body)
+            with suppress(ConnectionError):  # a client that had enough
+                self.wfile.write(body[: hub.cut_after.pop(0)] if hub.cut_after else body)
 
 
 class _HubHandler(_Handler):
@@ -149,4 +153,8 @@ class _HubHandler(_Handler):
 class _StoreHandler(_Handler):
     def do_GET(self) -> None:
         self.hub.tokens_at_store.append(self.headers.get("Authorization"))
+        if self.hub.busy_times:
+            self.hub.busy_times -= 1
+            self.refuse(503, "")
+            return
         self.send_content(unquote(self.path[1:]))

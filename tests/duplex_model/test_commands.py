@@ -104,7 +104,11 @@ def test_a_known_checkpoint_is_asked_of_the_neural_engine(recording: Path) -> No
     line = arguments(recording, "--device", "cuda:1", "--precision", "int8", checkpoint="hibiki-2b@v1")
     spec = engine_spec(parser().parse_args(line))
     assert spec.kind == "neural"
-    assert spec.options == {"lanes": 1, "checkpoint": "hibiki-2b@v1", "device": "cuda:1", "precision": "int8"}
+    assert spec.options == {
+        "lanes": 1, "checkpoint": "hibiki-2b@v1", "device": "cuda:1", "dtype": "bfloat16", "int8": True,
+    }  # fmt: skip
+    plain = engine_spec(parser().parse_args(arguments(recording, checkpoint="hibiki-2b")))
+    assert plain.options == {"lanes": 1, "checkpoint": "hibiki-2b"}
     json.dumps(dict(spec.options))
 
 

@@ -72,9 +72,14 @@ def test_download_reports_its_progress(client: Client) -> None:
 
 def test_the_hub_library_finds_what_was_downloaded(client: Client) -> None:
     client.fetch()
-    found = huggingface_hub.try_to_load_from_cache(REPOSITORY, "config.json", cache_dir=client.cache)
-    assert isinstance(found, str)
-    assert COMMIT in found
+    for revision in ("main", COMMIT):
+        found = huggingface_hub.hf_hub_download(
+            REPOSITORY, "model.safetensors", cache_dir=client.cache, revision=revision, local_files_only=True
+        )
+        assert Path(found).read_bytes() == WEIGHTS
+    scanned = huggingface_hub.scan_cache_dir(client.cache)
+    assert not scanned.warnings
+    assert scanned.size_on_disk == sum(map(len, FILES.values()))
     assert not list(client.cache.rglob("*.partial"))
 
 
@@ -170,7 +175,7 @@ def test_a_token_that_is_refused(client: Client, server: FakeHub, monkeypatch: p
     monkeypatch.setenv("HF_TOKEN", "hf_old")
     server.token = "hf_new"
     message = client.fails()
-    assert "refuses the token in HF_TOKEN" in message
+    assert "refuses someone/some-model with 401: set HF_TOKEN" in message
     assert "hf_old" not in message
 
 
@@ -181,6 +186,11 @@ def test_an_unknown_repository(client: Client, repository: str) -> None:
 
 def test_an_unknown_revision(client: Client) -> None:
     assert "has no revision 'v9'" in client.fails("v9")
+
+
+@pytest.mark.parametrize("revision", ["", "../../x", "a/../b", "/main", "a b", "-x"])
+def test_what_can_be_no_revision(client: Client, revision: str) -> None:
+    assert "expected a commit, branch or tag" in client.fails(revision)
 
 
 def test_a_missing_file(client: Client, server: FakeHub) -> None:
@@ -218,7 +228,19 @@ def test_a_server_that_is_no_hub(client: Client, server: FakeHub) -> None:
 
 def test_a_hub_that_is_down(client: Client, server: FakeHub) -> None:
     server.down = True
-    assert "answers 503: try again later" in client.fails()
+    assert "answers 503 for someone/some-model: try again later" in client.fails()
+
+
+def test_a_hub_that_is_down_is_not_needed_for_what_is_in_the_cache(client: Client, server: FakeHub) -> None:
+    client.fetch()
+    server.down = True
+    assert client.fetch() == FILES
+
+
+def test_a_store_that_is_busy_is_asked_again(client: Client, server: FakeHub) -> None:
+    server.busy_times = 3
+    assert client.fetch() == FILES
+    assert client.pauses == [2.0, 4.0, 8.0]
 
 
 @pytest.mark.parametrize("name", ["../model", "/etc/passwd", "a/b", ".hidden", "", "a\\b", "a\nb", "x" * 300])
