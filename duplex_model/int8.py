@@ -1,10 +1,11 @@
-"""Weights in eight bits: half the memory of bfloat16, and on a CPU a multiple of its speed.
+"""Weights in eight bits: half the memory of bfloat16, and on a CPU, for a few lanes, a multiple of its speed.
 
     W[o, i] = scale[o] * q[o, i],    q in [-127, 127],    scale[o] = max_i |W[o, i]| / 127
 
 Only weights are quantised, symmetrically, one scale per output row. Activations are not, so no statistic is shared
 between lanes: what one lane hears, loud or not a number, cannot change another lane's product by a single bit.
-Embeddings, norms and everything that is no linear layer stay as they are.
+Embeddings, norms and everything that is no linear layer stay as they are. On a GPU the weights are expanded at every
+step, so that there only memory is saved.
 """
 
 from __future__ import annotations
@@ -32,7 +33,6 @@ LARGEST = 127
 _FUSED_INPUTS = 64
 """The fused product reads whole vector registers: with an input width that is no multiple it reads out of bounds."""
 
-_SCALE = ".scale"
 _QUANTISED = ".quantised"
 
 

@@ -21,28 +21,19 @@ from duplex_model.contract import FRAME_S
 from duplex_model.machine import Machine, this_machine
 from duplex_model.voice_library import list_voices, voice_folders
 
+_HEAD = (
+    "model", "hears", "speaks", "translates", "role", "voice", "notices", "weights", "bf16", "int8", "here",
+)  # fmt: skip
+
 
 def describe_models(machine: Machine | None = None) -> str:
     """The known checkpoints: what they do, what they need, whether this machine can run them, and their licences."""
     machine = machine or this_machine()
-    head = [
-        "model",
-        "hears",
-        "speaks",
-        "translates",
-        "role",
-        "voice",
-        "notices",
-        "weights",
-        "bf16",
-        "int8",
-        "here",
-    ]
     rows = [_model_row(config, machine) for config in CHECKPOINTS.values()]
     details = [_model_details(config, machine) for config in CHECKPOINTS.values()]
     return "\n\n".join(
         (
-            table([head, *rows]),
+            table([_HEAD, *rows]),
             "notices: whether it can be made to say a given text. bf16, int8: memory for one session, with its "
             "cache full.\n" + _described(machine),
             *details,
@@ -77,10 +68,17 @@ def _model_details(config: CheckpointConfig, machine: Machine) -> str:
             f"{config.name}: {DOMAINS[config.name]}",
             f"  from      {config.repository} ({pinned}, {download_bytes(config) / 1e9:.1f} GB){gated}",
             f"  licence   {config.licence}, {' and '.join(licence_links(config.licence))}",
-            f"  hears     the last {window_s:.0f} s at any moment, {context_s:.0f} s if asked to",
+            f"  files     {config.lm_file}, {config.mimi_file}, {config.text_file}",
+            f"  attends   to the last {window_s:.0f} s, {_longer(window_s, context_s)}",
             f"  here      {verdict(config, machine).reason}",
         )
     )
+
+
+def _longer(window_s: float, context_s: float) -> str:
+    if context_s > window_s:
+        return f"as in training; to {context_s:.0f} s if asked to"
+    return "which is all it can"
 
 
 def _described(machine: Machine) -> str:

@@ -163,6 +163,11 @@ def test_voices_are_listed(
     ]
 
 
+def test_listing_loads_no_pytorch() -> None:
+    program = "import sys, duplex_model.tables; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
+
+
 def test_tables_are_aligned() -> None:
     assert table([("a", "bb"), ("ccc", "")]) == "a    bb\nccc"
 
