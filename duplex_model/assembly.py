@@ -9,22 +9,25 @@ from pathlib import Path
 import torch
 
 from duplex_model.batcher import EngineOptions
+from duplex_model.catalogue import capabilities
 from duplex_model.checkpoint import SafetensorsFile, load_lm, load_mimi
-from duplex_model.config import CheckpointConfig, LMConfig
-from duplex_model.contract import Capabilities, TickGrid
+from duplex_model.config import CheckpointConfig
+from duplex_model.contract import TickGrid
 from duplex_model.engine import NeuralEngine
 from duplex_model.errors import SpecError
 from duplex_model.fields import Fields
 from duplex_model.generator import Generator
-from duplex_model.hub import CheckpointFiles, fetch, files_in, find_checkpoint
 from duplex_model.lanes import MAX_LANES
 from duplex_model.lm import RQTransformer
 from duplex_model.mimi import Mimi
 from duplex_model.neural import PREFIX_BYTES, NeuralModel
 from duplex_model.prompter import HybridPrompter
+from duplex_model.published_voices import import_published
+from duplex_model.source import CheckpointFiles, find_files, parse_source
 from duplex_model.spec import Report
 from duplex_model.streaming import StreamingState
 from duplex_model.text import TextTokenizer
+from duplex_model.voice_library import cache_folder, user_folder
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -43,8 +46,8 @@ class NeuralOptions:
     window_frames: int | None = None
     """Frames attended to; None for as many as the checkpoint was trained on."""
 
-    voices: Path = Path("voices")
-    """Folder of voices known by name; it need not exist."""
+    voices: tuple[Path, ...] = ()
+    """Folders of voices known by name, the first to have a name first; they need not exist."""
 
     cuda_graph: bool = False
     engine: EngineOptions = field(default_factory=EngineOptions)
@@ -72,22 +75,30 @@ class Footprint:
 def build(options: Mapping[str, object], grid: TickGrid, report: Report) -> NeuralEngine:
     """The engine of `EngineSpec(kind="neural", options)`.
 
-    Options: `checkpoint` (a known name or its hub repository), `folder` (its files; by default they are fetched
-    from the hub), `lanes`, `device` (`cpu`, `cuda`, `cuda:1`), `dtype`, `int8`, `window_frames`, `voices` (a folder),
-    `cuda_graph`, `gather_ms`, `backlog_frames`, `admit_below`.
+    Options: `checkpoint` (as `source` spells them), `lanes`, `device` (`cpu`, `cuda`, `cuda:1`), `dtype`, `int8`,
+    `window_frames`, `voices` (a folder, before the user's own and the published ones), `cuda_graph`, `gather_ms`,
+    `backlog_frames`, `admit_below`.
 
     Raises:
         SpecError: wrong options, or a device that is too small or not there.
         CheckpointError: the files cannot be had or are not those of the checkpoint.
     """
     fields = Fields(options, "neural options", SpecError)
-    config = find_checkpoint(fields.text("checkpoint"))
-    folder = fields.text("folder", "")
+    source = parse_source(fields.text("checkpoint"))
     chosen = _read_options(fields)
     fields.end()
-    report(0.0, f"looking for {config.name}, licence {config.licence}")
-    files = files_in(Path(folder), config) if folder else fetch(config)
-    return assemble(config, files, chosen, grid=grid, report=report)
+    report(0.0, f"looking for {source.config.name} in {source.where}, licence {source.config.licence}")
+    files = find_files(source, report=lambda done, words: report(done / 2, words))
+    chosen = replace(chosen, voices=(*chosen.voices, user_folder(), *_published_voices(files)))
+    return assemble(
+        files.config, files, chosen, grid=grid, report=lambda done, words: report((1 + done) / 2, words)
+    )
+
+
+def _published_voices(files: CheckpointFiles) -> tuple[Path, ...]:
+    if files.voices is None:
+        return ()
+    return (import_published(files.voices, files.config.lm, cache_folder()),)
 
 
 def assemble(
@@ -120,7 +131,7 @@ def assemble(
     model = NeuralModel(
         mimi,
         generator,
-        capabilities=_capabilities(config, lm.config, options.lanes),
+        capabilities=capabilities(config, lanes=options.lanes, window_frames=lm.config.temporal.context),
         prompter=HybridPrompter(config, lm.config, mimi, tokenizer, options.voices),
         vocabulary=tokenizer,
         cuda_graph=options.cuda_graph,
@@ -158,7 +169,7 @@ def _read_options(fields: Fields) -> NeuralOptions:
         dtype=DTYPES[dtype],
         int8=int8,
         window_frames=fields.integer("window_frames", 2, 1 << 20) if fields.has("window_frames") else None,
-        voices=Path(fields.text("voices", "voices")),
+        voices=(Path(fields.text("voices")),) if fields.has("voices") else (),
         cuda_graph=cuda_graph,
         engine=EngineOptions(
             gather_s=fields.number("gather_ms", 0.0, 80.0, 10.0) / 1000,
@@ -178,17 +189,3 @@ def _device(name: str) -> torch.device:
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise SpecError(f"expected the device {name}, got {torch.cuda.device_count()} CUDA devices: use cpu")
     return device
-
-
-def _capabilities(config: CheckpointConfig, lm: LMConfig, lanes: int) -> Capabilities:
-    return Capabilities(
-        checkpoint=config.name,
-        licence=config.licence,
-        languages=config.languages,
-        translates=config.translates,
-        lanes=lanes,
-        say=config.say,
-        role_text=config.role_text,
-        voice_prompt=config.voice_prompt,
-        context_frames=lm.temporal.context,
-    )

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 import torch
 
+from duplex_model.catalogue import DEFAULT_VOICES
 from duplex_model.config import CheckpointConfig, LMConfig
 from duplex_model.contract import FRAME_SAMPLES, Pcm, Prompt
 from duplex_model.errors import PromptError
-from duplex_model.hub import voice_path
 from duplex_model.mimi import Mimi
 from duplex_model.neural import Columns
 from duplex_model.prompt import hybrid_prompt, no_prompt, tagged_role
 from duplex_model.streaming import StreamingState
 from duplex_model.text import TextTokenizer
-from duplex_model.voice import SpokenVoice, Voice, load_voice, prepare_recording
+from duplex_model.voice import TENSOR_SUFFIXES, SpokenVoice, Voice, read_recording, read_tensors
+from duplex_model.voice_library import find_voice, list_voices
 
 _VOICES_KEPT = 64
 
@@ -25,7 +26,12 @@ class HybridPrompter:
     """See `Prompter`. Text and files are read in the caller's thread, the codec runs in pieces in the device's."""
 
     def __init__(
-        self, config: CheckpointConfig, lm: LMConfig, mimi: Mimi, tokenizer: TextTokenizer, voices: Path
+        self,
+        config: CheckpointConfig,
+        lm: LMConfig,
+        mimi: Mimi,
+        tokenizer: TextTokenizer,
+        voices: Sequence[Path],
     ) -> None:
         """Takes the parts of one checkpoint.
 
@@ -34,7 +40,7 @@ class HybridPrompter:
             lm: its language model, with the window it attends to.
             mimi: on the device.
             tokenizer: its vocabulary.
-            voices: folder of the voices known by name.
+            voices: folders of the voices known by name.
         """
         self._config = config
         self._lm = lm
@@ -54,7 +60,13 @@ class HybridPrompter:
             return self._without()
         role = self._tokenizer.encode(tagged_role(prompt.role_text))
         hybrid_prompt(self._lm, None, role, window_frames=self._window)  # too long a text is refused at once
-        return self._hybrid(self._voice(prompt.voice) if prompt.voice else None, role)
+        voice = prompt.voice or self._default_voice()
+        return self._hybrid(self._voice(voice) if voice else None, role)
+
+    def _default_voice(self) -> str:
+        """The checkpoint's, where its published voices are here; otherwise none."""
+        voice = DEFAULT_VOICES.get(self._config.name, "")
+        return voice if voice in list_voices(self._voices) else ""
 
     @property
     def _window(self) -> int:
@@ -70,15 +82,15 @@ class HybridPrompter:
 
     def _voice(self, voice: str) -> Voice | Pcm:
         """A voice ready to use, or the recording [1920 n] it will be made of."""
-        path = voice_path(self._voices, voice)
+        path = find_voice(voice, self._voices)
         key = (path, path.stat().st_mtime_ns)
         if key not in self._read:
             if len(self._read) >= _VOICES_KEPT:
                 self._read.clear()
-            if path.suffix == ".wav":
-                self._read[key] = prepare_recording(path.read_bytes())
+            if path.suffix in TENSOR_SUFFIXES:
+                self._read[key] = read_tensors(path, self._lm)
             else:
-                self._read[key] = load_voice(path, self._mimi, self._lm)
+                self._read[key] = read_recording(path)
         return self._read[key]
 
     @torch.no_grad()

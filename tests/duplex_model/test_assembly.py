@@ -16,7 +16,7 @@ from duplex_model.config import CHECKPOINTS
 from duplex_model.contract import FRAME_SAMPLES, Engine, Prompt, TickGrid
 from duplex_model.engine import NeuralEngine
 from duplex_model.errors import CheckpointError, PromptError, SpecError
-from duplex_model.hub import CheckpointFiles
+from duplex_model.source import CheckpointFiles
 from duplex_model.spec import EngineSpec, build_engine
 from tests.duplex_model.tiny_checkpoint import tiny_config, write_tiny_checkpoint
 
@@ -26,7 +26,7 @@ PROMPT = Prompt(role_text="take one", language_in="en", language_out="en")
 CONFIG = tiny_config()
 
 
-def options(voices: Path = Path("voices")) -> NeuralOptions:
+def options(*voices: Path) -> NeuralOptions:
     return NeuralOptions(lanes=2, device=CPU, dtype=torch.float32, window_frames=160, voices=voices)
 
 
@@ -42,7 +42,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> CheckpointFiles:
 @pytest.fixture
 def voices(tmp_path: Path) -> Path:
     """A folder with one recording, `low`."""
-    pcm = (0.3 * np.sin(np.arange(30_000) * 0.05) * 32767).astype("<i2")
+    pcm = (0.3 * np.sin(np.arange(60_000) * 0.05) * 32767).astype("<i2")
     with wave.open(str(tmp_path / "low.wav"), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
@@ -138,7 +138,7 @@ def test_files_of_another_checkpoint_are_refused(files: CheckpointFiles) -> None
     ("wrong", "message"),
     [
         ({"checkpoint": "moshi-700b"}, "personaplex-7b"),
-        ({"folder": "/nowhere"}, "model.safetensors"),
+        ({}, "the files of personaplex-7b, got nothing at /nowhere"),
         ({"lanes": 0}, "lanes"),
         ({"device": "abacus"}, "abacus"),
         ({"device": "cuda:99"}, "use cpu"),
@@ -150,7 +150,7 @@ def test_files_of_another_checkpoint_are_refused(files: CheckpointFiles) -> None
     ],
 )
 def test_wrong_options_are_explained(wrong: dict[str, object], message: str) -> None:
-    spec = EngineSpec(kind="neural", options={"checkpoint": "personaplex-7b", "folder": "/nowhere"} | wrong)
+    spec = EngineSpec(kind="neural", options={"checkpoint": "personaplex-7b=/nowhere"} | wrong)
     with pytest.raises((SpecError, CheckpointError), match=message):
         build_engine(spec, grid=grid(), report=lambda fraction, text: None)
 

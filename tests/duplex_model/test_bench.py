@@ -9,7 +9,7 @@ import torch
 
 from duplex_model import bench
 from duplex_model.config import CHECKPOINTS
-from duplex_model.linear import quantize_linears
+from duplex_model.int8 import quantise_linears
 from duplex_model.lm import RQTransformer
 from tests.duplex_model.small import small_lm
 
@@ -32,7 +32,7 @@ def test_a_session_of_the_published_model_weighs_its_keys_and_values() -> None:
 def test_int8_weights_are_counted_as_they_are_kept() -> None:
     lm = RQTransformer(small_lm("moshiko-7b")).bfloat16().requires_grad_(False)
     before = bench.weight_bytes(lm)
-    quantize_linears(lm)
+    quantise_linears(lm)
     assert 0.5 * before < bench.weight_bytes(lm) < 0.8 * before
 
 

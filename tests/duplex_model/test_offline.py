@@ -1,17 +1,22 @@
 from __future__ import annotations
 
 import json
+import time
 from itertools import count
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from duplex_model.assembly import NeuralOptions, assemble
 from duplex_model.contract import FRAME_SAMPLES, Capabilities, Pcm, Prompt, TickGrid
 from duplex_model.errors import PromptError, SessionFailed
 from duplex_model.loopback import LoopbackEngine
 from duplex_model.offline import OfflineResult, choose_languages, run_offline
 from duplex_model.script import read_script
 from duplex_model.scripted import ScriptedEngine
+from tests.duplex_model.tiny_checkpoint import tiny_config, write_tiny_checkpoint
 
 GRID = TickGrid(origin_s=0.0)
 PROMPT = Prompt(language_in="es", language_out="en")
@@ -130,3 +135,21 @@ def test_languages_are_those_asked_for_or_those_there_are(
 def test_a_direction_nobody_serves() -> None:
     with pytest.raises(PromptError, match=r"some serves \(fr to en, es to en\), got en to fr"):
         choose_languages(able(fr="en", es="en"), "en", "fr")
+
+
+def test_a_neural_session_says_the_same_again_for_the_same_seed(tmp_path: Path) -> None:
+    config = tiny_config()
+    files = write_tiny_checkpoint(tmp_path, config)
+    options = NeuralOptions(lanes=1, device=torch.device("cpu"), dtype=torch.float32, window_frames=160)
+    grid = TickGrid(origin_s=time.monotonic())
+    engine = assemble(config, files, options, grid=grid, report=lambda done, words: None)
+    prompt = Prompt(role_text="take one", language_in="en", language_out="en")
+    pcm = noise(30 * FRAME_SAMPLES)
+    one, again, other = (
+        run_offline(engine, prompt, pcm, seed=seed, report=lambda done, words: None) for seed in (1, 1, 2)
+    )
+    engine.close()
+    assert one.frames == 30
+    assert np.array_equal(one.pcm, again.pcm)
+    assert one.pieces == again.pieces
+    assert not np.array_equal(one.pcm, other.pcm)

@@ -12,9 +12,9 @@ from sentencepiece import SentencePieceTrainer
 
 from duplex_model.checkpoint import file_lm_config, shapes_of
 from duplex_model.config import CHECKPOINTS, CheckpointConfig, GenerationConfig, MimiConfig, SamplingConfig
-from duplex_model.hub import CheckpointFiles, files_in
 from duplex_model.lm import RQTransformer
 from duplex_model.mimi import Mimi
+from duplex_model.source import CheckpointFiles, CheckpointSource, find_files
 from tests.duplex_model.small import SMALL_MIMI, randomise, small_lm
 
 CARD = 2048  # real codes, as the prompt of the family is spelt in them
@@ -59,7 +59,8 @@ def write_tiny_checkpoint(folder: Path, config: CheckpointConfig) -> CheckpointF
     randomise(mimi, seed=2)
     save_file(_published_mimi(mimi, config.mimi), folder / config.mimi_file)
     (folder / config.text_file).write_bytes(_vocabulary())
-    return files_in(folder, config)
+    source = CheckpointSource(config=config, folder=folder)
+    return find_files(source, report=lambda done, words: None)
 
 
 def _published_mimi(mimi: Mimi, config: MimiConfig) -> dict[str, torch.Tensor]:
