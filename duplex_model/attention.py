@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from duplex_model.config import RotaryConfig, RotaryLayout, TransformerConfig
-from duplex_model.linear import output_dtype
+from duplex_model.int8 import output_dtype
 from duplex_model.streaming import LaneTensor, StreamingModule, StreamingState
 
 

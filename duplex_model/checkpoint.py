@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from duplex_model.config import TEXT_TOKENS, CheckpointConfig, LMConfig, MimiConfig
 from duplex_model.errors import CheckpointError
-from duplex_model.linear import quantize_linears
+from duplex_model.int8 import quantise_linears
 from duplex_model.lm import RQTransformer
 from duplex_model.mimi import Mimi
 
@@ -247,7 +247,7 @@ def load_lm(
     _filled(model, tensors)
     if int8:
         tensors.clear()  # so that each weight is freed as soon as its int8 form stands
-        quantize_linears(model)
+        quantise_linears(model)
     return model
 
 

@@ -92,6 +92,9 @@ class GeneratedFrame:
     saying: Tensor
     """bool [lanes]: whether a script is not at its end."""
 
+    finite: Tensor
+    """bool [lanes]: whether every logit of the step was; a token is drawn whatever they are."""
+
 
 def _known_or(known: Tensor, chosen: Tensor) -> Tensor:
     return torch.where(known == TO_SAMPLE, chosen, known)
@@ -127,6 +130,8 @@ class Generator:
         )
         """Argument of `step` that gives no token."""
 
+        self._finite = torch.ones(lanes, dtype=torch.bool, device=self.device)
+
     def conditions(self, lanes: int) -> Tensor | None:
         """[rows, 1, D]: the condition of each row for `lanes` lanes."""
         if self.lm.condition is None:
@@ -150,6 +155,7 @@ class Generator:
             The newest whole frame of each lane, `max_delay - 1` frames older than the one heard.
         """
         state = self._lanes
+        self._finite.fill_(True)
         state.executing.copy_(executing)
         self._rows.executing.copy_(executing.repeat(self.passes))
         self.table.begin_step(state)
@@ -162,7 +168,11 @@ class Generator:
         self.table.set_next(state, self._next_column(h, self.table.column(state, ahead=1)))
         frame = self.table.whole_frame(state)
         step = GeneratedFrame(
-            frame.tokens, frame.valid, self.monologue.as_self(state).clone(), self.monologue.busy(state)
+            frame.tokens,
+            frame.valid,
+            self.monologue.as_self(state).clone(),
+            self.monologue.busy(state),
+            self._finite.clone(),
         )
         self.table.end_step(state)
         return step
@@ -187,8 +197,10 @@ class Generator:
     def _sample(self, logits: Tensor, stream: int) -> Tensor:
         """Int64 [lanes] for one stream of the next column."""
         own = self._lanes[self.table]
+        guided = self._guide(logits.float())
+        self._finite.logical_and_(guided.isfinite().all(dim=-1))
         return sample(
-            self._guide(logits.float()),
+            guided,
             self.config.audio if stream else self.config.text,
             seed=own["seed"],
             position=own["position"] + 1,

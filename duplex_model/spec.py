@@ -16,6 +16,7 @@ Report = Callable[[float, str], None]
 BUILDERS: Mapping[str, str] = MappingProxyType(
     {
         "loopback": "duplex_model.loopback:build",
+        "neural": "duplex_model.assembly:build",
         "scripted": "duplex_model.scripted:build",
     }
 )

@@ -1,37 +1,64 @@
-"""Voice prompts: a recording, a published voice, or one saved by us -> what a prompt is made of.
+"""Voice prompts: a recording, a published voice, or one kept by us -> what a prompt is made of.
 
-Nothing of the reader's choice is executed: recordings are parsed here, published `.pt` voices go through PyTorch's
-loader for plain tensors, and whatever comes out must have the expected names, types and shapes.
+A recording is taken as PersonaPlex takes it (arXiv:2602.06053): first channel, 24 kHz, -24 LUFS, encoded by Mimi. A
+published voice is the model's own state after one: the summed input embeddings of all but its last position, and the
+last columns of the token table. Those come as `.pt`, which is a pickle: they are read by PyTorch's loader for plain
+tensors, checked, and kept as safetensors. Nothing else is ever unpickled, and nothing of a file's choice is executed;
+even so, read them only where a file's mischief ends, in the engine's process.
 """
 
 from __future__ import annotations
 
-import math
 import pickle
-import struct
+import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from duplex_model.config import LMConfig
-from duplex_model.contract import FRAME_SAMPLES, SAMPLE_RATE_HZ, Pcm
+from duplex_model.audio_file import Recording, read_audio
+from duplex_model.config import TO_SAMPLE, LMConfig
+from duplex_model.contract import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ, Pcm
 from duplex_model.errors import PromptError
+from duplex_model.loudness import integrated_loudness, normalised
 from duplex_model.mimi import Mimi
 
-LOUDNESS_LUFS = -24.0  # of the voices PersonaPlex was trained with (arXiv:2602.06053)
-MIN_VOICE_S = 1.0
-MAX_VOICE_S = 20.0
-MAX_FILE_BYTES = 64 * 2**20
+LOUDNESS_LUFS = -24.0
+"""Of a recorded voice before it is encoded (PersonaPlex)."""
 
-Float64 = NDArray[np.float64]
+MIN_S = 2.0
+"""Less does not tell one voice from another."""
 
-_CACHED_COLUMNS = 4  # columns of the token table kept in a published voice
+MAX_S = 20.0
+"""Every 80 ms take a position of the model's window for the whole call; the published voices are about 4 s."""
+
+QUIET_LUFS = -60.0
+"""Below, a recording is taken for silence: normalising it would voice its noise."""
+
+MAX_FILE_BYTES = 16 << 20
+"""Of a voice's tensors; the published ones have about 0.4 MB."""
+
+PUBLISHED_COLUMNS = 4
+"""Columns of the token table kept in a published voice: the longest delay, and three more."""
+
+TENSOR_SUFFIXES = (".pt", ".safetensors")
+"""Of files that hold a voice as tensors; all others are recordings."""
+
+_MAX_FRAMES = round(MAX_S / FRAME_S)
+_CLIPPED = 0.999
+_CLIPPED_RUN = 3
+_CLIPPED_SHARE = 1e-3
+
+_UNREADABLE = (
+    pickle.UnpicklingError, zipfile.BadZipFile, SafetensorError, OSError, EOFError, RuntimeError, ValueError,
+    TypeError, LookupError, AttributeError, ImportError,
+)  # fmt: skip
+"""What loaders raise for files that are damaged or not theirs."""
 
 
 @dataclass(frozen=True)
@@ -56,144 +83,59 @@ class EmbeddedVoice:
 Voice = SpokenVoice | EmbeddedVoice
 
 
-def read_wav(content: bytes) -> tuple[Pcm, int]:
-    """The first channel of a RIFF/WAVE file and its sample rate in Hz.
+def load_voice(path: Path, mimi: Mimi, lm: LMConfig) -> Voice:
+    """The voice in a file: a published `.pt`, a `.safetensors` of `save_voice`, or else a recording.
 
     Args:
-        content: integer samples of 16, 24 or 32 bits, or float of 32.
+        path: of the file; its suffix says what it is.
+        mimi: encodes recordings.
+        lm: of the checkpoint that shall speak with it.
 
     Raises:
-        PromptError: anything else.
+        PromptError: one sentence that says what is wrong with the file.
     """
-    if len(content) < 12 or content[:4] != b"RIFF" or content[8:12] != b"WAVE":
-        raise PromptError("expected a voice recording as a WAV file, got something else")
-    chunks = _riff_chunks(content)
-    if len(chunks.get(b"fmt ", b"")) < 16 or b"data" not in chunks:
-        raise PromptError("expected a WAV file with a format and samples, got one without")
-    coding, channels, rate_hz, _, block, bits = struct.unpack("<HHIIHH", chunks[b"fmt "][:16])
-    if coding == 0xFFFE and len(chunks[b"fmt "]) >= 26:  # extensible: the coding leads the sub-format
-        coding = struct.unpack("<H", chunks[b"fmt "][24:26])[0]
-    if not channels or not rate_hz or block != channels * bits // 8:
-        raise PromptError(
-            f"expected a consistent WAV header, got {channels} channels of {bits} bits in {block}"
-        )
-    samples = chunks[b"data"][: len(chunks[b"data"]) // block * block]
-    return _decoded(samples, coding, bits)[::channels], rate_hz
+    if path.suffix in TENSOR_SUFFIXES:
+        return read_tensors(path, lm)
+    return encode_voice(mimi, read_recording(path), lm.own_codebooks)
 
 
-def _riff_chunks(content: bytes) -> dict[bytes, bytes]:
-    chunks: dict[bytes, bytes] = {}
-    at = 12
-    while at + 8 <= len(content):
-        name, size = struct.unpack("<4sI", content[at : at + 8])
-        chunks.setdefault(name, content[at + 8 : at + 8 + size])
-        at += 8 + size + size % 2
-    return chunks
-
-
-def _decoded(samples: bytes, coding: int, bits: int) -> Pcm:
-    if (coding, bits) == (3, 32):
-        return np.asarray(np.frombuffer(samples, "<f4"), np.float32)
-    if (coding, bits) == (1, 24):
-        wide = np.zeros((len(samples) // 3, 4), np.uint8)
-        wide[:, 1:] = np.frombuffer(samples, np.uint8).reshape(-1, 3)
-        return np.asarray(wide.view("<i4")[:, 0] / 2**31, np.float32)
-    if coding == 1 and bits in (16, 32):
-        return np.asarray(np.frombuffer(samples, f"<i{bits // 8}") / 2 ** (bits - 1), np.float32)
-    raise PromptError(
-        f"expected a WAV file of 16, 24 or 32 bits or float, got coding {coding} of {bits} bits"
-    )
-
-
-def resample(pcm: Pcm, rate_hz: int, to_hz: int = SAMPLE_RATE_HZ) -> Pcm:
-    """`pcm` at another rate, by a Kaiser-windowed sinc with its stop band 80 dB down."""
-    if rate_hz == to_hz:
-        return pcm
-    cutoff = 0.95 * min(1.0, to_hz / rate_hz)
-    half = math.ceil(48 / cutoff)
-    padded = np.pad(pcm.astype(np.float64), half + 1)
-    count = len(pcm) * to_hz // rate_hz
-    out = np.empty(count, np.float32)
-    offsets = np.arange(-half, half + 1)
-    for start in range(0, count, 4096):
-        at = np.arange(start, min(start + 4096, count)) * (rate_hz / to_hz)
-        nearest = np.round(at).astype(np.int64)
-        distance = offsets - (at - nearest)[:, None]
-        window = np.i0(8.0 * np.sqrt(np.clip(1 - (distance / (half + 1)) ** 2, 0, 1))) / np.i0(8.0)
-        taps = cutoff * np.sinc(cutoff * distance) * window
-        out[start : start + len(at)] = (padded[nearest[:, None] + offsets + half + 1] * taps).sum(axis=1)
-    return out
-
-
-def loudness_lufs(pcm: Pcm) -> float:
-    """Integrated loudness of mono pcm at 24 kHz (ITU-R BS.1770-4); minus infinity for silence."""
-    weighted = _k_weighted(pcm.astype(np.float64))
-    block, step = SAMPLE_RATE_HZ * 4 // 10, SAMPLE_RATE_HZ // 10
-    starts = range(0, max(len(weighted) - block, 0) + 1, step)
-    power = np.array([np.mean(weighted[start : start + block] ** 2) for start in starts])
-    kept = power[_lufs(power) > -70]
-    if not len(kept):
-        return -math.inf
-    kept = kept[_lufs(kept) > _lufs(kept.mean(keepdims=True)) - 10]
-    return float(_lufs(kept.mean(keepdims=True))[0])
-
-
-def _lufs(power: Float64) -> Float64:
-    with np.errstate(divide="ignore"):
-        return np.asarray(-0.691 + 10 * np.log10(power))
-
-
-def _k_weighted(pcm: Float64) -> Float64:
-    """The two K-weighting filters as one product in frequency; zeros behind keep it from wrapping around."""
-    size = 1 << (len(pcm) + SAMPLE_RATE_HZ).bit_length()
-    z = np.exp(-2j * np.pi * np.arange(size // 2 + 1) / size)
-    response = np.ones_like(z)
-    for b, a in (
-        _shelf(1681.974450955533, 3.999843853973347, 0.7071752369554196),
-        _high_pass(38.13547087602444),
-    ):
-        response *= np.polyval(b[::-1], z) / np.polyval(a[::-1], z)
-    weighted: Float64 = np.fft.irfft(np.fft.rfft(pcm, size) * response, size)[: len(pcm)]
-    return weighted
-
-
-def _shelf(corner_hz: float, gain_db: float, q: float) -> tuple[list[float], list[float]]:
-    """Numerator and denominator of BS.1770's first filter, moved from its analogue form to our rate."""
-    k = math.tan(math.pi * corner_hz / SAMPLE_RATE_HZ)
-    high = 10 ** (gain_db / 20)
-    middle = high**0.4996667741545416
-    b = [high + middle * k / q + k * k, 2 * (k * k - high), high - middle * k / q + k * k]
-    return b, [1 + k / q + k * k, 2 * (k * k - 1), 1 - k / q + k * k]
-
-
-def _high_pass(corner_hz: float, q: float = 0.5003270373238773) -> tuple[list[float], list[float]]:
-    k = math.tan(math.pi * corner_hz / SAMPLE_RATE_HZ)
-    scale = (
-        1 + k / q + k * k
-    )  # the standard's numerator is 1 - 2 z + z^2 over a denominator that begins with 1
-    return [1.0, -2.0, 1.0], [1.0, 2 * (k * k - 1) / scale, (1 - k / q + k * k) / scale]
-
-
-def prepare_recording(content: bytes) -> Pcm:
-    """A WAV file -> whole frames of pcm at 24 kHz and `LOUDNESS_LUFS`.
+def read_recording(path: Path) -> Pcm:
+    """The voice in an audio file as whole frames, [1920 n]; see `prepare_recording`.
 
     Raises:
-        PromptError: not audio, too short, too long, or silent.
+        PromptError: no audio file, or not of use as a voice.
     """
-    pcm, rate_hz = read_wav(content)
-    seconds = len(pcm) / rate_hz
-    if not MIN_VOICE_S <= seconds <= MAX_VOICE_S:
+    return prepare_recording(read_audio(path, max_s=MAX_S, error=PromptError), path.name)
+
+
+def prepare_recording(recording: Recording, name: str) -> Pcm:
+    """A recording as whole frames of pcm at 24 kHz and `LOUDNESS_LUFS`; the last frame ends in zeros.
+
+    Raises:
+        PromptError: too short, clipped, or silent; `name` says whose.
+    """
+    if recording.duration_s < MIN_S:
         raise PromptError(
-            f"expected a voice recording of {MIN_VOICE_S:g} to {MAX_VOICE_S:g} s, got {seconds:.1f} s"
+            f"{name}: expected {MIN_S:g} to {MAX_S:g} s of a voice, got {recording.duration_s:.2f} s"
         )
-    if not np.isfinite(pcm).all():
-        raise PromptError("expected finite samples in the voice recording, got NaN or infinity")
-    pcm = resample(pcm, rate_hz)
-    loudness = loudness_lufs(pcm)
-    if loudness == -math.inf:
-        raise PromptError("expected speech in the voice recording, got silence")
-    pcm = pcm * np.float32(10 ** ((LOUDNESS_LUFS - loudness) / 20))
+    loudness_lufs = integrated_loudness(recording.pcm, recording.rate_hz)
+    if loudness_lufs < QUIET_LUFS:
+        raise PromptError(f"{name}: expected a voice, got silence ({loudness_lufs:.0f} LUFS)")
+    clipped = _clipped_share(recording.pcm)
+    if clipped > _CLIPPED_SHARE:
+        raise PromptError(
+            f"{name}: expected a clean recording, got one clipped in {clipped:.1%} of its samples: record it again "
+            "at a lower level"
+        )
+    pcm = normalised(recording.resampled(), SAMPLE_RATE_HZ, LOUDNESS_LUFS)
     return np.pad(pcm, (0, -len(pcm) % FRAME_SAMPLES))
+
+
+def _clipped_share(pcm: Pcm) -> float:
+    """Share of samples in runs at full scale; a single peak there is none."""
+    full = np.abs(pcm) >= _CLIPPED
+    inside = full[1:-1] & full[:-2] & full[2:]  # the middle of every run of three
+    return float(_CLIPPED_RUN * inside.sum() / len(pcm)) if inside.any() else 0.0
 
 
 @torch.no_grad()
@@ -204,65 +146,85 @@ def encode_voice(mimi: Mimi, pcm: Pcm, codebooks: int) -> SpokenVoice:
     return SpokenVoice(codes[0, :codebooks].cpu())
 
 
-def load_voice(path: Path, mimi: Mimi, config: LMConfig) -> Voice:
-    """The voice at `path`: `.wav`, `.safetensors` saved by `save_voice`, or a published `.pt`.
+def read_tensors(path: Path, lm: LMConfig) -> Voice:
+    """A voice kept as tensors: `codes` [K, T], or `embeddings` [M, 1, 1, D] and `cache` [1, streams, 4].
 
     Raises:
-        PromptError: unreadable or not a voice of this model.
+        PromptError: no such file, too large, damaged, or holding anything but a voice of this checkpoint.
     """
+    if not path.is_file():
+        raise PromptError(f"expected a voice at {path}, got nothing")
+    size = path.stat().st_size
+    if size > MAX_FILE_BYTES:
+        raise PromptError(f"{path.name}: expected a voice of at most {MAX_FILE_BYTES} bytes, got {size}")
     try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise PromptError(f"expected a voice file of at most {MAX_FILE_BYTES >> 20} MiB, got {path.name}")
-        if path.suffix == ".wav":
-            return encode_voice(mimi, prepare_recording(path.read_bytes()), config.own_codebooks)
-        tensors = _read_tensors(path)
-    except (OSError, RuntimeError, SafetensorError, pickle.UnpicklingError) as error:
-        raise PromptError(f"expected a voice at {path}, got: {error}") from error
-    return _checked_voice(tensors, config, path.name)
+        loaded = load_file(path) if path.suffix == ".safetensors" else _unpickled(path)
+    except _UNREADABLE as error:
+        cause = (str(error) or type(error).__name__).splitlines()[0]
+        raise PromptError(f"expected a voice at {path}, got no tensors: {cause}") from error
+    return _checked(_plain_tensors(loaded, path.name), path.name, lm)
 
 
-def _read_tensors(path: Path) -> dict[str, Tensor]:
-    if path.suffix == ".safetensors":
-        return load_file(path)
-    if path.suffix == ".pt":
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-        if isinstance(loaded, dict) and all(isinstance(tensor, Tensor) for tensor in loaded.values()):
-            return loaded
-    raise PromptError(f"expected a voice as .wav, .safetensors or .pt of tensors, got {path.name}")
+def _unpickled(path: Path) -> object:
+    """What is in a `.pt` file, by the loader that makes nothing but tensors and plain containers."""
+    with zipfile.ZipFile(path) as file:  # PyTorch's format, in which no member is compressed
+        if any(member.compress_type != zipfile.ZIP_STORED for member in file.infolist()):
+            raise ValueError("compressed, as PyTorch never writes it")
+    loaded: object = torch.load(path, map_location="cpu", weights_only=True)
+    return loaded
 
 
-def _checked_voice(tensors: dict[str, Tensor], config: LMConfig, name: str) -> Voice:
-    if tensors.keys() == {"codes"}:
+def _plain_tensors(loaded: object, name: str) -> Mapping[str, Tensor]:
+    if not isinstance(loaded, dict) or set(loaded) not in ({"codes"}, {"embeddings", "cache"}):
+        keys = sorted(map(str, loaded))[:5] if isinstance(loaded, dict) else type(loaded).__name__
+        raise PromptError(f"{name}: expected the tensors codes, or embeddings and cache, got {ascii(keys)}")
+    for tensor in loaded.values():
+        if not isinstance(tensor, Tensor) or tensor.layout is not torch.strided or tensor.is_quantized:
+            raise PromptError(f"{name}: expected plain tensors, got {type(tensor).__name__}")
+    return loaded
+
+
+def _checked(tensors: Mapping[str, Tensor], name: str, lm: LMConfig) -> Voice:
+    if "codes" in tensors:
         codes = tensors["codes"]
-        _expect(name, codes, torch.int64, (config.own_codebooks, codes.shape[-1]), (0, config.card))
-        return SpokenVoice(codes)
-    if tensors.keys() == {"embeddings", "cache"}:
-        embeddings, cache = tensors["embeddings"], tensors["cache"]
-        width = config.temporal.width
-        _expect(name, embeddings, embeddings.dtype, (len(embeddings), 1, 1, width), None)
-        _expect(name, cache, torch.int64, (1, config.streams, _CACHED_COLUMNS), (-2, config.text_card + 1))
-        if embeddings.is_floating_point() and embeddings.isfinite().all():
-            return EmbeddedVoice(embeddings[:, 0, 0], cache[0])
-    raise PromptError(f"expected codes, or finite embeddings and a cache, in {name}, got {sorted(tensors)}")
+        _check_shape("codes", codes, (lm.own_codebooks, _MAX_FRAMES), name, open_dim=1)
+        _check_tokens(codes, 0, torch.tensor(lm.card - 1), name)
+        return SpokenVoice(codes.contiguous())
+    embeddings, cache = tensors["embeddings"], tensors["cache"]
+    _check_shape("embeddings", embeddings, (_MAX_FRAMES, 1, 1, lm.temporal.width), name, open_dim=0)
+    _check_shape("cache", cache, (1, lm.streams, PUBLISHED_COLUMNS), name)
+    if not embeddings.is_floating_point() or not embeddings.isfinite().all():
+        raise PromptError(f"{name}: expected finite embeddings, got others, of {embeddings.dtype}")
+    initial = torch.tensor([lm.text_card, *[lm.card] * (lm.streams - 1)])  # the largest token of each stream
+    _check_tokens(cache[0], TO_SAMPLE, initial[:, None], name)
+    return EmbeddedVoice(embeddings[:, 0, 0].contiguous(), cache[0].contiguous())
 
 
-def _expect(
-    name: str, tensor: Tensor, dtype: torch.dtype, shape: tuple[int, ...], values: tuple[int, int] | None
+def _check_shape(
+    what: str, tensor: Tensor, expected: tuple[int, ...], name: str, open_dim: int | None = None
 ) -> None:
-    if tensor.dtype != dtype or tuple(tensor.shape) != shape or not tensor.numel():
-        raise PromptError(
-            f"expected {dtype} {list(shape)} in the voice {name}, got {tensor.dtype} {list(tensor.shape)}"
-        )
-    if values is not None and not ((tensor >= values[0]) & (tensor < values[1])).all():
-        raise PromptError(
-            f"expected values from {values[0]} to {values[1] - 1} in the voice {name}, got others"
-        )
+    """`expected` exactly; in the open dimension, where there is one, from 1 to that many."""
+    came = list(tensor.shape)
+    fits = len(came) == len(expected) and all(
+        0 < size <= limit if dim == open_dim else size == limit
+        for dim, (size, limit) in enumerate(zip(came, expected, strict=True))
+    )
+    if not fits:
+        shown = [f"1 to {size}" if dim == open_dim else str(size) for dim, size in enumerate(expected)]
+        raise PromptError(f"{name}: expected {what} [{', '.join(shown)}] for this checkpoint, got {came}")
+
+
+def _check_tokens(tokens: Tensor, least: int, most: Tensor, name: str) -> None:
+    if tokens.dtype != torch.int64:
+        raise PromptError(f"{name}: expected int64 tokens, got {tokens.dtype}")
+    if (tokens < least).any() or (tokens > most).any():
+        raise PromptError(f"{name}: expected tokens of the checkpoint, got {tokens.min()} to {tokens.max()}")
 
 
 def save_voice(voice: Voice, path: Path) -> None:
     """Writes `voice` as safetensors, which is how voices are kept."""
     if isinstance(voice, SpokenVoice):
-        save_file({"codes": voice.codes.contiguous()}, path)
+        tensors = {"codes": voice.codes}
     else:
-        embeddings = voice.embeddings[:, None, None].contiguous()
-        save_file({"embeddings": embeddings, "cache": voice.columns[None].contiguous()}, path)
+        tensors = {"embeddings": voice.embeddings[:, None, None], "cache": voice.columns[None]}
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)

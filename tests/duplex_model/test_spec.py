@@ -33,7 +33,7 @@ def test_a_start_reports_its_progress_up_to_the_whole() -> None:
 @pytest.mark.parametrize(
     ("spec", "words"),
     [
-        (EngineSpec(kind=""), "expected an engine kind of loopback, scripted.*got ''"),
+        (EngineSpec(kind=""), "expected an engine kind of loopback, neural, scripted.*got ''"),
         (
             EngineSpec(kind="loopback", options={"lane": 3}),
             "expected only the fields delay_ms, lanes, got 'lane'",

@@ -1,136 +1,50 @@
 from __future__ import annotations
 
-import math
 import pickle
-import struct
+import zipfile
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-import hypothesis.strategies as st
 import numpy as np
 import pytest
+import soundfile
 import torch
 from hypothesis import given, settings
-from numpy.typing import NDArray
+from hypothesis import strategies as st
+from torch import Tensor
 
-from duplex_model.contract import Pcm
+from duplex_model.audio_file import Recording
+from duplex_model.contract import FRAME_SAMPLES, Pcm
 from duplex_model.errors import PromptError
+from duplex_model.loudness import integrated_loudness
 from duplex_model.mimi import Mimi
 from duplex_model.voice import (
     LOUDNESS_LUFS,
+    MAX_FILE_BYTES,
     EmbeddedVoice,
     SpokenVoice,
     load_voice,
-    loudness_lufs,
     prepare_recording,
-    read_wav,
-    resample,
+    read_tensors,
     save_voice,
 )
 from tests.duplex_model.small import SMALL_MIMI, randomise, small_lm
 
-CONFIG = small_lm("personaplex-7b")
+LM = small_lm("personaplex-7b")
+WIDTH = LM.temporal.width
+STREAMS = LM.streams
 
 
-def tone(hz: float, seconds: float, rate_hz: int = 24_000, level: float = 1.0) -> Pcm:
-    t = np.arange(round(seconds * rate_hz)) / rate_hz
-    return (level * np.sin(2 * np.pi * hz * t)).astype(np.float32)
+def speech(duration_s: float = 3.0, rate_hz: int = 24_000, peak: float = 0.3) -> Pcm:
+    """Noise in syllables, five a second: as crested as speech is."""
+    time_s = np.arange(round(duration_s * rate_hz)) / rate_hz
+    noise = np.random.default_rng(5).normal(0, 1, len(time_s)) * np.sin(np.pi * 5 * time_s) ** 2
+    return (peak * noise / np.abs(noise).max()).astype(np.float32)
 
 
-def wav(samples: NDArray[np.generic], rate_hz: int, channels: int = 1, coding: int = 1) -> bytes:
-    width = samples.dtype.itemsize
-    header = struct.pack(
-        "<HHIIHH", coding, channels, rate_hz, rate_hz * width * channels, width * channels, 8 * width
-    )
-    body = b"WAVEfmt " + struct.pack("<I", len(header)) + header
-    body += b"note" + struct.pack("<I", 3) + b"odd\0" + b"data" + struct.pack("<I", samples.nbytes)
-    body += samples.tobytes()
-    return b"RIFF" + struct.pack("<I", len(body)) + body
-
-
-def as_int16(pcm: Pcm) -> NDArray[np.int16]:
-    return np.round(pcm * 32767).astype("<i2")
-
-
-def test_the_first_channel_is_read_in_every_coding() -> None:
-    left = np.array([0.0, 0.5, -0.5, 0.25], np.float32)
-    stereo = np.stack([left, np.zeros_like(left)], axis=1)
-    for content in (
-        wav((stereo * 2**15).astype("<i2"), 16_000, channels=2),
-        wav((stereo * 2**31).astype("<i4"), 16_000, channels=2),
-        wav(stereo.astype("<f4"), 16_000, channels=2, coding=3),
-    ):
-        pcm, rate_hz = read_wav(content)
-        assert rate_hz == 16_000
-        assert pcm.dtype == np.float32
-        assert pcm.tolist() == left.tolist()
-
-
-def test_24_bits_are_read_with_their_sign() -> None:
-    samples = np.frombuffer(b"\x00\x00\x40" + b"\x00\x00\xc0", np.uint8)
-    content = bytearray(wav(samples, 8_000))
-    content[32:36] = struct.pack("<HH", 3, 24)
-    assert read_wav(bytes(content))[0].tolist() == [0.5, -0.5]
-
-
-@settings(max_examples=200)
-@given(st.binary(max_size=80), st.integers(0, 60))
-def test_no_damage_is_taken_for_audio_or_raises_anything_else(noise: bytes, at: int) -> None:
-    content = wav(as_int16(tone(300, 0.001)), 24_000)
-    damaged = content[:at] + noise + content[at + len(noise) :]
-    try:
-        pcm, rate_hz = read_wav(damaged)
-    except PromptError:
-        return
-    assert pcm.dtype == np.float32
-    assert rate_hz > 0
-
-
-@pytest.mark.parametrize("rate_hz", [8_000, 16_000, 22_050, 44_100, 48_000])
-def test_resampling_keeps_a_tone_and_adds_no_other(rate_hz: int) -> None:
-    pcm = resample(tone(1_000, 0.5, rate_hz), rate_hz)
-    assert len(pcm) == 12_000
-    inner = slice(1_000, -1_000)
-    np.testing.assert_allclose(pcm[inner], tone(1_000, 0.5)[inner], atol=2e-3)
-
-
-def test_resampling_down_removes_what_cannot_be_kept() -> None:
-    assert np.abs(resample(tone(15_000, 0.2, 48_000), 48_000)[500:-500]).max() < 1e-3
-
-
-def test_loudness_of_the_reference_tone() -> None:
-    """BS.1770: a full-scale sine of 997 Hz in one channel reads -3.01 LUFS."""
-    assert loudness_lufs(tone(997, 3)) == pytest.approx(-3.01, abs=0.05)
-    assert loudness_lufs(tone(997, 3, level=0.1)) == pytest.approx(-23.01, abs=0.05)
-
-
-def test_loudness_ignores_pauses() -> None:
-    speech, pause = tone(997, 2, level=0.1), np.zeros(72_000, np.float32)
-    assert loudness_lufs(np.concatenate([speech, pause])) == pytest.approx(loudness_lufs(speech), abs=0.5)
-    assert loudness_lufs(pause) == -math.inf
-
-
-def test_a_recording_becomes_whole_frames_at_the_trained_loudness() -> None:
-    pcm = prepare_recording(wav(as_int16(tone(500, 1.5, 44_100, level=0.02)), 44_100))
-    assert len(pcm) == 19 * 1920
-    assert loudness_lufs(pcm[:36_000]) == pytest.approx(LOUDNESS_LUFS, abs=0.05)
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"", "expected a voice recording as a WAV file"),
-        (b"ID3\x04 an mp3, say", "expected a voice recording as a WAV file"),
-        (wav(as_int16(tone(300, 0.4)), 24_000), "of 1 to 20 s, got 0.4 s"),
-        (wav(as_int16(tone(300, 21, 8_000)), 8_000), "of 1 to 20 s, got 21.0 s"),
-        (wav(np.zeros(48_000, "<i2"), 24_000), "expected speech .*, got silence"),
-        (wav(np.full(48_000, np.nan, "<f4"), 24_000, coding=3), "got NaN"),
-        (wav(np.zeros(48_000, np.uint8), 24_000), "got coding 1 of 8 bits"),
-    ],
-    ids=["empty", "mp3", "short", "long", "silent", "nan", "8 bits"],
-)
-def test_what_is_no_voice_is_refused_in_words(content: bytes, message: str) -> None:
-    with pytest.raises(PromptError, match=message):
-        prepare_recording(content)
+def prepared(pcm: np.ndarray, rate_hz: int = 24_000) -> Pcm:
+    return prepare_recording(Recording(pcm.astype(np.float32), rate_hz), "ana.wav")
 
 
 @pytest.fixture
@@ -140,79 +54,190 @@ def mimi() -> Mimi:
     return mimi
 
 
+@pytest.mark.parametrize("rate_hz", [16_000, 24_000, 44_100])
+@pytest.mark.parametrize("peak", [0.01, 0.9])
+def test_a_recording_becomes_whole_frames_at_the_trained_loudness(rate_hz: int, peak: float) -> None:
+    pcm = prepared(speech(3.05, rate_hz, peak), rate_hz)
+    assert pcm.dtype == np.float32
+    assert len(pcm) == 39 * FRAME_SAMPLES
+    assert not pcm[-1000:].any()
+    assert integrated_loudness(pcm[: round(3.05 * 24_000)], 24_000) == pytest.approx(LOUDNESS_LUFS, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("pcm", "message"),
+    [
+        (speech(1.5), r"ana.wav: expected 2 to 20 s of a voice, got 1.50 s"),
+        (np.zeros(72_000), r"expected a voice, got silence \(-inf LUFS\)"),
+        (speech(peak=0.001), r"expected a voice, got silence"),
+        (np.clip(20 * speech(), -1, 1), r"clipped in \d+.\d% of its samples: record it again"),
+    ],
+    ids=["short", "zeros", "quiet", "clipped"],
+)
+def test_recordings_of_no_use(pcm: np.ndarray, message: str) -> None:
+    with pytest.raises(PromptError, match=message):
+        prepared(pcm)
+
+
+def test_single_peaks_at_full_scale_are_not_clipping() -> None:
+    assert len(prepared(speech(peak=1.0)))
+
+
 def test_a_recording_is_encoded_into_the_codebooks_spoken(mimi: Mimi, tmp_path: Path) -> None:
-    path = tmp_path / "voice.wav"
-    path.write_bytes(wav(as_int16(tone(500, 1.5, level=0.1)), 24_000))
-    voice = load_voice(path, mimi, CONFIG)
+    soundfile.write(tmp_path / "voice.flac", speech(2.5), 24_000)
+    voice = load_voice(tmp_path / "voice.flac", mimi, LM)
     assert isinstance(voice, SpokenVoice)
-    assert voice.codes.shape == (SMALL_MIMI.codebooks, 19)  # the small codec has fewer than the model speaks
+    assert voice.codes.shape == (SMALL_MIMI.codebooks, 32)  # the small codec has fewer than the model speaks
 
 
-def published_voice(rows: int = 7) -> dict[str, torch.Tensor]:
+def test_files_of_other_content_or_length(mimi: Mimi, tmp_path: Path) -> None:
+    with pytest.raises(PromptError, match="expected an audio file at .*nobody.wav, got nothing"):
+        load_voice(tmp_path / "nobody.wav", mimi, LM)
+    (tmp_path / "text.wav").write_text("no voice")
+    with pytest.raises(PromptError, match="expected an audio file, such as WAV"):
+        load_voice(tmp_path / "text.wav", mimi, LM)
+    soundfile.write(tmp_path / "long.wav", speech(20.1), 24_000)
+    with pytest.raises(PromptError, match="at most 20 s of audio, got more"):
+        load_voice(tmp_path / "long.wav", mimi, LM)
+
+
+def published(rows: int = 49) -> dict[str, Tensor]:
+    """Tensors of the shapes published with PersonaPlex, but narrower."""
+    generator = torch.Generator().manual_seed(1)
     return {
-        "embeddings": torch.randn(rows, 1, 1, CONFIG.temporal.width),
-        "cache": torch.randint(CONFIG.card, (1, CONFIG.streams, 4)),
+        "embeddings": torch.randn(rows, 1, 1, WIDTH, generator=generator).bfloat16(),
+        "cache": torch.randint(0, LM.card, (1, STREAMS, 4), generator=generator),
     }
 
 
+def saved(folder: Path, tensors: object) -> Path:
+    torch.save(tensors, folder / "NATF0.pt")
+    return folder / "NATF0.pt"
+
+
 def test_a_published_voice_survives_being_kept_as_safetensors(mimi: Mimi, tmp_path: Path) -> None:
-    torch.save(published_voice(), tmp_path / "voice.pt")
-    voice = load_voice(tmp_path / "voice.pt", mimi, CONFIG)
+    tensors = published()
+    voice = load_voice(saved(tmp_path, tensors), mimi, LM)
     assert isinstance(voice, EmbeddedVoice)
-    assert voice.embeddings.shape == (7, CONFIG.temporal.width)
-    save_voice(voice, tmp_path / "kept.safetensors")
-    again = load_voice(tmp_path / "kept.safetensors", mimi, CONFIG)
+    assert torch.equal(voice.embeddings, tensors["embeddings"][:, 0, 0])
+    assert torch.equal(voice.columns, tensors["cache"][0])
+    save_voice(voice, tmp_path / "NATF0.safetensors")
+    again = load_voice(tmp_path / "NATF0.safetensors", mimi, LM)
     assert isinstance(again, EmbeddedVoice)
     assert torch.equal(again.embeddings, voice.embeddings)
+    assert again.embeddings.dtype == torch.bfloat16
     assert torch.equal(again.columns, voice.columns)
 
 
-def test_a_spoken_voice_survives_being_kept(mimi: Mimi, tmp_path: Path) -> None:
-    codes = torch.randint(CONFIG.card, (CONFIG.own_codebooks, 5))
+def test_a_spoken_voice_survives_being_kept(tmp_path: Path) -> None:
+    codes = torch.randint(LM.card, (LM.own_codebooks, 5))
     save_voice(SpokenVoice(codes), tmp_path / "kept.safetensors")
-    voice = load_voice(tmp_path / "kept.safetensors", mimi, CONFIG)
+    voice = read_tensors(tmp_path / "kept.safetensors", LM)
     assert isinstance(voice, SpokenVoice)
     assert torch.equal(voice.codes, codes)
 
 
-class Trap:
-    """Pickles into a call that would leave a mark."""
-
-    def __reduce__(self) -> tuple[object, tuple[str, str]]:
-        return open, ("trap-was-sprung", "w")
-
-
-def test_a_pickle_that_would_run_something_is_refused_and_does_not_run(
-    mimi: Mimi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "voice.pt").write_bytes(pickle.dumps({"embeddings": Trap()}, protocol=2))
-    torch.save({"embeddings": Trap()}, tmp_path / "zipped.pt")
-    for name in ("voice.pt", "zipped.pt"):
-        with pytest.raises(PromptError, match=f"expected a voice at .*{name}"):
-            load_voice(tmp_path / name, mimi, CONFIG)
-    assert not (tmp_path / "trap-was-sprung").exists()
+def without(key: str) -> dict[str, Tensor]:
+    tensors = published()
+    del tensors[key]
+    return tensors
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("content", "message"),
     [
-        ({"extra": torch.zeros(1)}, "got \\['cache', 'embeddings', 'extra'\\]"),
-        ({"cache": torch.zeros(1, 17, 3, dtype=torch.int64)}, r"expected torch.int64 \[1, 17, 4\]"),
-        ({"cache": torch.full((1, 17, 4), 10**6)}, "expected values from -2 to 48"),
-        ({"embeddings": torch.full((7, 1, 1, 16), torch.nan)}, "finite embeddings"),
-        ({"embeddings": torch.zeros(7, 1, 1, 8)}, r"expected torch.float32 \[7, 1, 1, 16\]"),
+        (without("cache"), "expected the tensors codes, or embeddings and cache, got ..embeddings"),
+        (published() | {"more": torch.ones(1)}, "got ..cache', 'embeddings', 'more'"),
+        ([torch.ones(1)], "got 'list'"),
+        (published() | {"cache": 3}, "expected plain tensors, got int"),
+        (published() | {"cache": torch.ones(1, STREAMS, 4)}, "int64 tokens, got torch.float32"),
+        (published() | {"cache": torch.ones(STREAMS, 4).long()}, r"expected cache \[1, 17, 4\] for this"),
+        (published() | {"cache": torch.ones(1, 33, 4).long()}, r"expected cache .*, got \[1, 33, 4\]"),
+        (
+            published() | {"cache": torch.full((1, STREAMS, 4), LM.card + 1)},
+            "expected tokens of the checkpoint",
+        ),
+        (published() | {"cache": torch.full((1, STREAMS, 4), -3)}, "expected tokens of the checkpoint"),
+        (published() | {"embeddings": torch.ones(9, WIDTH)}, rf"embeddings \[1 to 250, 1, 1, {WIDTH}\]"),
+        (published() | {"embeddings": torch.ones(9, 1, 1, 8)}, r"got \[9, 1, 1, 8\]"),
+        (published() | {"embeddings": torch.ones(0, 1, 1, WIDTH)}, r"got \[0, 1, 1"),
+        (published() | {"embeddings": torch.ones(251, 1, 1, WIDTH)}, r"got \[251, 1, 1"),
+        (published() | {"embeddings": torch.ones(1).expand(10**9, 1, 1, WIDTH)}, r"got \[1000000000, 1"),
+        (published() | {"embeddings": torch.full((9, 1, 1, WIDTH), torch.nan)}, "finite embeddings"),
+        (published() | {"embeddings": torch.ones(9, 1, 1, WIDTH).to_sparse()}, "expected plain tensors"),
+        (published() | {"embeddings": torch.ones(9, 1, 1, WIDTH).char()}, "finite embeddings, .* torch.int8"),
+        ({"codes": torch.zeros(7, 10).long()}, r"expected codes \[8, 1 to 250\]"),
+        ({"codes": torch.full((8, 10), LM.card)}, "expected tokens of the checkpoint"),
     ],
-    ids=["extra", "shape", "values", "nan", "width"],
 )
-def test_tensors_that_are_no_voice_of_this_model_are_refused(
-    mimi: Mimi, tmp_path: Path, change: dict[str, torch.Tensor], message: str
+def test_tensors_that_are_no_voice_of_this_checkpoint(tmp_path: Path, content: object, message: str) -> None:
+    with pytest.raises(PromptError, match=message) as caught:
+        read_tensors(saved(tmp_path, content), LM)
+    assert "\n" not in str(caught.value)
+
+
+class Touch:
+    """A pickle that makes a file when it is loaded."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (self.path,))
+
+
+def test_nothing_in_a_voice_is_executed(tmp_path: Path) -> None:
+    path = saved(tmp_path, published() | {"embeddings": Touch(tmp_path / "executed")})
+    with pytest.raises(PromptError, match="expected a voice at .*NATF0.pt, got no tensors"):
+        read_tensors(path, LM)
+    assert not (tmp_path / "executed").exists()
+    torch.load(path, weights_only=False)
+    assert (tmp_path / "executed").exists(), "the file would have done it"
+
+
+def test_a_bare_pickle_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "A.pt").write_bytes(pickle.dumps(Touch(tmp_path / "executed")))
+    with pytest.raises(PromptError, match="got no tensors: File is not a zip file"):
+        read_tensors(tmp_path / "A.pt", LM)
+    assert not (tmp_path / "executed").exists()
+
+
+def test_a_compressed_archive_is_refused(tmp_path: Path) -> None:
+    with (
+        zipfile.ZipFile(saved(tmp_path, published())) as before,
+        zipfile.ZipFile(tmp_path / "B.pt", "w", zipfile.ZIP_DEFLATED) as after,
+    ):
+        for member in before.namelist():
+            after.writestr(member, before.read(member))
+    with pytest.raises(PromptError, match="compressed, as PyTorch never writes it"):
+        read_tensors(tmp_path / "B.pt", LM)
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+def test_files_too_large_or_missing(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"A{suffix}"
+    with pytest.raises(PromptError, match="got nothing"):
+        read_tensors(path, LM)
+    with path.open("wb") as file:
+        file.truncate(MAX_FILE_BYTES + 1)
+    with pytest.raises(PromptError, match="expected a voice of at most 16777216 bytes, got 16777217"):
+        read_tensors(path, LM)
+
+
+@given(data=st.data(), suffix=st.sampled_from([".pt", ".safetensors"]))
+@settings(deadline=None, max_examples=300)
+def test_damaged_files_are_refused_in_words(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, suffix: str
 ) -> None:
-    torch.save(published_voice() | change, tmp_path / "voice.pt")
-    with pytest.raises(PromptError, match=message):
-        load_voice(tmp_path / "voice.pt", mimi, CONFIG)
-
-
-def test_an_absent_file_is_named(mimi: Mimi, tmp_path: Path) -> None:
-    with pytest.raises(PromptError, match="expected a voice at .*nobody.wav"):
-        load_voice(tmp_path / "nobody.wav", mimi, CONFIG)
+    path = saved(tmp_path_factory.mktemp("damaged"), published(2))
+    if suffix == ".safetensors":
+        save_voice(read_tensors(path, LM), path := path.with_suffix(suffix))
+    content = bytearray(path.read_bytes())
+    places = st.one_of(st.integers(0, min(len(content), 900) - 1), st.integers(0, len(content) - 1))
+    for place, value in data.draw(st.lists(st.tuples(places, st.integers(0, 255)), max_size=6)):
+        content[place] = value
+    path.write_bytes(bytes(content[: data.draw(st.integers(len(content) // 2, len(content)))]))
+    with suppress(PromptError):
+        voice = read_tensors(path, LM)
+        assert isinstance(voice, EmbeddedVoice)
+        assert voice.columns.shape == (STREAMS, 4)

@@ -1,0 +1,191 @@
+"""A checkpoint's files -> a running engine; `build` is what `EngineSpec(kind="neural", options)` calls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+
+from duplex_model.batcher import EngineOptions
+from duplex_model.catalogue import capabilities
+from duplex_model.checkpoint import SafetensorsFile, load_lm, load_mimi
+from duplex_model.config import CheckpointConfig
+from duplex_model.contract import TickGrid
+from duplex_model.engine import NeuralEngine
+from duplex_model.errors import SpecError
+from duplex_model.fields import Fields
+from duplex_model.generator import Generator
+from duplex_model.lanes import MAX_LANES
+from duplex_model.lm import RQTransformer
+from duplex_model.mimi import Mimi
+from duplex_model.neural import PREFIX_BYTES, NeuralModel
+from duplex_model.prompter import HybridPrompter
+from duplex_model.published_voices import import_published
+from duplex_model.source import CheckpointFiles, find_files, parse_source
+from duplex_model.spec import Report
+from duplex_model.streaming import StreamingState
+from duplex_model.text import TextTokenizer
+from duplex_model.voice_library import cache_folder, user_folder
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+_RESERVE_BYTES = 2 << 30
+"""Device memory left for a prompt in progress, workspaces and fragmentation, beside the prefix cache."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NeuralOptions:
+    """How a checkpoint is run."""
+
+    lanes: int
+    device: torch.device
+    dtype: torch.dtype
+    int8: bool = False
+    window_frames: int | None = None
+    """Frames attended to; None for as many as the checkpoint was trained on."""
+
+    voices: tuple[Path, ...] = ()
+    """Folders of voices known by name, the first to have a name first; they need not exist."""
+
+    cuda_graph: bool = False
+    engine: EngineOptions = field(default_factory=EngineOptions)
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Device memory a model takes."""
+
+    weights: int
+    lane: int
+
+    def check(self, lanes: int, free: int) -> None:
+        """`SpecError`, with what would fit, unless `free` bytes are enough for `lanes` lanes."""
+        left = free - self.weights - PREFIX_BYTES - _RESERVE_BYTES
+        if left >= lanes * self.lane:
+            return
+        gib = 2**30
+        needs = f"{self.weights / gib:.1f} GiB of weights and {self.lane / gib:.2f} GiB a lane"
+        fits = max(left // self.lane, 0)
+        advice = f"use at most {fits} lanes" if fits else "use a smaller checkpoint, int8 or a larger device"
+        raise SpecError(f"expected room for {needs}, got {free / gib:.1f} GiB free: {advice}")
+
+
+def build(options: Mapping[str, object], grid: TickGrid, report: Report) -> NeuralEngine:
+    """The engine of `EngineSpec(kind="neural", options)`.
+
+    Options: `checkpoint` (as `source` spells them), `lanes`, `device` (`cpu`, `cuda`, `cuda:1`), `dtype`, `int8`,
+    `window_frames`, `voices` (a folder, before the user's own and the published ones), `cuda_graph`, `gather_ms`,
+    `backlog_frames`, `admit_below`.
+
+    Raises:
+        SpecError: wrong options, or a device that is too small or not there.
+        CheckpointError: the files cannot be had or are not those of the checkpoint.
+    """
+    fields = Fields(options, "neural options", SpecError)
+    source = parse_source(fields.text("checkpoint"))
+    chosen = _read_options(fields)
+    fields.end()
+    report(0.0, f"looking for {source.config.name} in {source.where}, licence {source.config.licence}")
+    files = find_files(source, report=lambda done, words: report(done / 2, words))
+    chosen = replace(chosen, voices=(*chosen.voices, user_folder(), *_published_voices(files)))
+    return assemble(
+        files.config, files, chosen, grid=grid, report=lambda done, words: report((1 + done) / 2, words)
+    )
+
+
+def _published_voices(files: CheckpointFiles) -> tuple[Path, ...]:
+    if files.voices is None:
+        return ()
+    return (import_published(files.voices, files.config.lm, cache_folder()),)
+
+
+def assemble(
+    config: CheckpointConfig,
+    files: CheckpointFiles,
+    options: NeuralOptions,
+    *,
+    grid: TickGrid,
+    report: Report,
+) -> NeuralEngine:
+    """The engine of a checkpoint whose files are here; takes as long as reading them.
+
+    Raises:
+        SpecError: the device is too small.
+        CheckpointError: the files are not those of `config`.
+    """
+    if options.device.type == "cuda":
+        footprint(config, options).check(options.lanes, torch.cuda.mem_get_info(options.device)[0])
+    tokenizer = TextTokenizer(files.text, config.lm.text_card)
+    report(0.1, "reading the codec")
+    with SafetensorsFile(files.mimi, options.device) as source:
+        mimi = load_mimi(config.mimi, source)
+    report(0.2, "reading the language model")
+    with SafetensorsFile(files.lm, options.device) as source:
+        lm = load_lm(
+            config, source, dtype=options.dtype, int8=options.int8, window_frames=options.window_frames
+        )
+    report(0.9, "making room for the lanes")
+    generator = Generator(lm, options.lanes, config.generation)
+    model = NeuralModel(
+        mimi,
+        generator,
+        capabilities=capabilities(config, lanes=options.lanes, window_frames=lm.config.temporal.context),
+        prompter=HybridPrompter(config, lm.config, mimi, tokenizer, options.voices),
+        vocabulary=tokenizer,
+        cuda_graph=options.cuda_graph,
+    )
+    report(1.0, f"{config.name} is ready for {options.lanes} sessions")
+    return NeuralEngine(model, grid=grid, options=options.engine)
+
+
+def footprint(config: CheckpointConfig, options: NeuralOptions) -> Footprint:
+    """What `config` would take on a device, from its shapes alone."""
+    window = min(options.window_frames or config.window_frames, config.lm.temporal.context)
+    windowed = replace(config.lm, temporal=replace(config.lm.temporal, context=window))
+    with torch.device("meta"):
+        lm, mimi = RQTransformer(windowed, sinks=True).to(options.dtype), Mimi(config.mimi)
+    rows = 1 if config.generation.guidance == 1 else 2
+    weights = sum(parameter.numel() * parameter.element_size() for parameter in lm.parameters())
+    lane = rows * StreamingState(lm, 1).bytes_per_lane + StreamingState(mimi, 1).bytes_per_lane
+    codec = sum(parameter.numel() * parameter.element_size() for parameter in mimi.parameters())
+    return Footprint(weights=(weights // 2 if options.int8 else weights) + codec, lane=lane)
+
+
+def _read_options(fields: Fields) -> NeuralOptions:
+    device = _device(fields.text("device", "cuda" if torch.cuda.is_available() else "cpu"))
+    dtype = fields.text("dtype", "bfloat16" if device.type == "cuda" else "float32")
+    if dtype not in DTYPES:
+        raise SpecError(f"expected a dtype of {', '.join(DTYPES)}, got {dtype}")
+    int8, cuda_graph = fields.flag("int8", False), fields.flag("cuda_graph", False)
+    if int8 and dtype == "float32":
+        raise SpecError("expected dtype bfloat16 or float16 with int8, got float32")
+    if cuda_graph and device.type != "cuda":
+        raise SpecError(f"expected a CUDA device for cuda_graph, got {device}")
+    return NeuralOptions(
+        lanes=fields.integer("lanes", 1, MAX_LANES, 8),
+        device=device,
+        dtype=DTYPES[dtype],
+        int8=int8,
+        window_frames=fields.integer("window_frames", 2, 1 << 20) if fields.has("window_frames") else None,
+        voices=(Path(fields.text("voices")),) if fields.has("voices") else (),
+        cuda_graph=cuda_graph,
+        engine=EngineOptions(
+            gather_s=fields.number("gather_ms", 0.0, 80.0, 10.0) / 1000,
+            backlog_frames=fields.integer("backlog_frames", 1, 1000, 12),
+            admit_below=fields.number("admit_below", 0.0, 1.0) if fields.has("admit_below") else None,
+        ),
+    )
+
+
+def _device(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise SpecError(f"expected a device such as cpu or cuda:0, got {name!r}") from error
+    if device.type not in ("cpu", "cuda"):
+        raise SpecError(f"expected a device of kind cpu or cuda, got {name!r}")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise SpecError(f"expected the device {name}, got {torch.cuda.device_count()} CUDA devices: use cpu")
+    return device

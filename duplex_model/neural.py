@@ -1,0 +1,300 @@
+"""The model on its lanes: Mimi hears, the language model thinks, Mimi speaks, all lanes as one batch.
+
+    pcm [B, 1920] -> Mimi encoder -> codes [B, K] -> generator -> text, codes -> Mimi decoder -> pcm [B, 1920]
+
+A step goes to the device once and comes back once; nothing in between waits for the host, so that it can be
+captured as a CUDA graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from duplex_model import lane_state
+from duplex_model.batch_model import BatchStep, Mask
+from duplex_model.batch_model import Prefill as TakeIn
+from duplex_model.config import TEXT_TOKENS
+from duplex_model.contract import FRAME_SAMPLES, Capabilities, Pcm, Prompt, StepFlag
+from duplex_model.cuda_graph import Captured, Eager
+from duplex_model.errors import EngineFull, PromptError, Unsupported
+from duplex_model.generator import Generator as LanguageGenerator
+from duplex_model.generator import LaneSnapshot
+from duplex_model.mimi import Mimi
+from duplex_model.monologue import MAX_TOKENS
+from duplex_model.prefill import Prefill, PrefixCache
+from duplex_model.prompt import PromptColumns
+from duplex_model.speech import Notice, Speech
+from duplex_model.streaming import StreamingState
+
+PIECE_COLUMNS = 32
+"""Columns of a prompt per piece. Fixed, as a matrix product may round differently at another height."""
+
+PREFIX_BYTES = 1 << 30
+
+SILENCE_FRAMES = 12
+"""Silence encoded to learn its codes: enough for the encoder to forget how the stream began."""
+
+
+Columns = Generator[None, None, PromptColumns]
+"""Makes the columns of a prompt on the device, one piece at every `next`."""
+
+Prompter = Callable[[Prompt], Columns]
+"""Checks a prompt on the host, from any thread; `PromptError` when the checkpoint cannot be told that."""
+
+
+class Vocabulary(Protocol):
+    """Text <-> tokens of the checkpoint."""
+
+    def words(self, text: str) -> list[list[int]]:
+        """Tokens of each word of `text`."""
+        ...
+
+    def piece(self, token: int) -> str:
+        """What is shown for `token`; empty for padding."""
+        ...
+
+
+class NeuralModel:
+    """See `BatchModel`."""
+
+    def __init__(
+        self,
+        mimi: Mimi,
+        generator: LanguageGenerator,
+        *,
+        capabilities: Capabilities,
+        prompter: Prompter,
+        vocabulary: Vocabulary,
+        prefix_bytes: int = PREFIX_BYTES,
+        cuda_graph: bool = False,
+    ) -> None:
+        """Allocates Mimi's state and runs a step, so that the first one heard finds everything in place.
+
+        Args:
+            mimi: on the device.
+            generator: on the same device, its lanes as new.
+            capabilities: as many lanes as the generator has.
+            prompter: of the checkpoint.
+            vocabulary: of the checkpoint.
+            prefix_bytes: device memory for states after prompts.
+            cuda_graph: replay a captured step; needs a CUDA device.
+        """
+        assert capabilities.lanes == generator.lanes
+        self.mimi = mimi
+        self.generator = generator
+        self._capabilities = capabilities
+        self._prompter = prompter
+        self._vocabulary = vocabulary
+        self._prefixes = PrefixCache(prefix_bytes)
+        self._lanes = generator.lanes
+        self._device = generator.device
+        self._mimi_state = StreamingState(mimi, self._lanes)
+        self._speech = [self._no_speech() for _ in range(self._lanes)]
+        self._silence = self._silent_frame()
+        at_rest = self._to_device(
+            np.zeros((self._lanes, FRAME_SAMPLES), np.float32), np.zeros(self._lanes, bool)
+        )
+        self._compute = Captured(self._step, at_rest) if cuda_graph else Eager(self._step)
+        self._compute(at_rest)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """See `BatchModel.capabilities`."""
+        return self._capabilities
+
+    @property
+    def bytes_per_lane(self) -> int:
+        """Device memory of one lane's state."""
+        return self.generator.bytes_per_lane + self._mimi_state.bytes_per_lane
+
+    def prepare(self, prompt: Prompt, seed: int) -> TakeIn:
+        """See `BatchModel.prepare`."""
+        columns = self._prompter(prompt)
+
+        def take_in(lane: int) -> Iterator[None]:
+            prefix = self._prefixes.get(prompt)
+            if prefix is None:
+                prefix = yield from self._prefill((yield from columns))
+                self._prefixes.put(prompt, prefix)
+            self.generator.begin(lane, prefix, seed)
+
+        return take_in
+
+    def step(self, pcm: Pcm, executing: Mask) -> BatchStep:
+        """See `BatchModel.step`."""
+        lanes = np.flatnonzero(executing).tolist()
+        for lane in lanes:
+            self._begin_text(lane)
+        outputs = _Outputs(self._compute(self._to_device(pcm, executing)).cpu().numpy())
+        said = outputs.pcm
+        notices_done: list[tuple[int, ...]] = [()] * self._lanes
+        for lane in lanes:
+            speech = self._speech[lane]
+            said[lane] = speech.fade(said[lane])
+            notices_done[lane] = speech.stepped(
+                as_self=bool(outputs.as_self[lane]), busy=bool(outputs.busy[lane])
+            )
+        return BatchStep(
+            pcm=said,
+            finite=outputs.finite,
+            text=[self._vocabulary.piece(token) for token in outputs.text.tolist()],
+            flags=[StepFlag.AS_SELF if as_self else StepFlag.NONE for as_self in outputs.as_self],
+            notices_done=notices_done,
+        )
+
+    def say(self, lane: int, notice: int, text: str, now: bool) -> tuple[int, ...]:
+        """See `BatchModel.say`."""
+        words = self._vocabulary.words(text)
+        tokens = sum(1 + len(word) for word in words)
+        if not 1 <= tokens <= MAX_TOKENS:
+            raise Unsupported(f"expected a text of 1 to {MAX_TOKENS} tokens, got {tokens}")
+        cut_off = self._speech[lane].say(Notice(notice, words, now))
+        if now:
+            self.generator.hush(lane)
+        return cut_off
+
+    def interrupt(self, lane: int) -> tuple[int, ...]:
+        """See `BatchModel.interrupt`."""
+        self.generator.hush(lane)
+        return self._speech[lane].interrupt()
+
+    def snapshot(self, lane: int) -> Iterator[bytes]:
+        """See `BatchModel.snapshot`. Of a call still shorter than the context, only what it has filled."""
+        yield from lane_state.pack(self._copy(lane, int(self.generator.positions[lane])))
+
+    def restore(self, lane: int, state: bytes) -> Iterator[None]:
+        """See `BatchModel.restore`."""
+        tensors = lane_state.unpack(state)
+        yield
+        moved = {}
+        for name, tensor in tensors.items():
+            moved[name] = tensor.to(self._device)
+            yield
+        language, mimi, speech = _unnamed(moved)
+        position = language.lane.get("table.position")
+        expected = self._copy(lane, int(position) if position is not None and not position.dim() else 0)
+        if _layout(expected) != _layout(moved):
+            raise Unsupported(
+                "expected a snapshot of an equal model, got one of another window, size or dtype"
+            )
+        restored = Speech.restored(speech, self._speech[lane].delay_frames)
+        self.generator.restore(lane, language)
+        self._mimi_state.restore_lane(lane, mimi)
+        self._speech[lane] = restored
+
+    def clear(self, lane: int) -> None:
+        """See `BatchModel.clear`."""
+        self.generator.reset(lane)
+        self._mimi_state.reset_lane(lane)
+        self._speech[lane] = self._no_speech()
+
+    def _copy(self, lane: int, positions: int) -> dict[str, Tensor]:
+        """The state of a lane that has passed so many positions, by name."""
+        try:
+            language = self.generator.snapshot(lane, positions)
+            mimi = self._mimi_state.snapshot_lane(lane)
+        except torch.OutOfMemoryError as error:
+            raise Unsupported("expected device memory for a copy of the session, got too little") from error
+        return _named(language, mimi, self._speech[lane].state())
+
+    def _prefill(self, columns: PromptColumns) -> Generator[None, None, LaneSnapshot]:
+        try:
+            prefill = Prefill(self.generator, columns)
+        except ValueError as error:
+            raise PromptError(str(error)) from error
+        except torch.OutOfMemoryError as error:
+            raise EngineFull("expected device memory for one more prompt, got too little") from error
+        while not prefill.advance(PIECE_COLUMNS):
+            yield
+        return prefill.result()
+
+    def _begin_text(self, lane: int) -> None:
+        notice = self._speech[lane].begin()
+        if notice is not None:
+            self.generator.say(lane, notice.words, now=notice.now)
+
+    @torch.no_grad()
+    def _step(self, inputs: Sequence[Tensor]) -> Tensor:
+        """The tensor of `_Outputs`."""
+        pcm, executing, hushed = inputs
+        generator, mimi, state = self.generator, self.mimi, self._mimi_state
+        state.executing.copy_(executing)
+        codes = mimi.encode(pcm[:, None], state)[:, : generator.lm.config.heard_codebooks, 0]
+        given = torch.where(hushed[:, None], self._silence, generator.sample_everything)
+        frame = generator.step(codes, given, executing)
+        # Before its first whole frame a lane says nothing, and its decoder does not move.
+        state.executing.copy_(frame.valid)
+        unheard = ~frame.valid[:, None]
+        said = mimi.decode(frame.tokens[:, 1:].masked_fill(unheard, 0)[..., None], state)[:, 0]
+        said = said.masked_fill(unheard, 0)
+        finite = frame.finite & said.isfinite().all(dim=-1) & self._heard_is_finite()
+        text = frame.tokens[:, 0].masked_fill(~frame.valid, TEXT_TOKENS.padding)
+        remarks = torch.stack([text, finite, frame.as_self, frame.saying], dim=-1)
+        return torch.cat([said, remarks.float()], dim=-1)
+
+    def _heard_is_finite(self) -> Tensor:
+        """[B]: NaN latents become codes like any other, so they are looked for where the encoder keeps the last."""
+        return self._mimi_state[self.mimi.downsample]["previous"].flatten(1).isfinite().all(dim=-1)
+
+    def _to_device(self, pcm: Pcm, executing: Mask) -> list[Tensor]:
+        """Inputs of `_step`: pcm, executing, and bool [B] for lanes that are given silence."""
+        hushed = np.array([speech.hush_frames > 0 for speech in self._speech])
+        return [torch.from_numpy(array).to(self._device) for array in (pcm, executing, hushed)]
+
+    @torch.no_grad()
+    def _silent_frame(self) -> Tensor:
+        """int64 [1, 1 + own codebooks]: text and codes of a frame in which nothing is said."""
+        silence = torch.zeros(1, 1, SILENCE_FRAMES * FRAME_SAMPLES, device=self._device)
+        codes = self.mimi.encode(silence)[:, : self.generator.lm.config.own_codebooks, -1]
+        return torch.cat([torch.full_like(codes[:, :1], TEXT_TOKENS.padding), codes], dim=1)
+
+    def _no_speech(self) -> Speech:
+        return Speech(self.generator.table.max_delay)
+
+
+class _Outputs:
+    """What one transfer brings back, float32 [B, 1924]: pcm, then remarks that are exact in float32."""
+
+    def __init__(self, outputs: Pcm) -> None:
+        self.pcm = outputs[:, :FRAME_SAMPLES]
+        self.text = outputs[:, FRAME_SAMPLES].astype(np.int64)
+        self.finite = outputs[:, FRAME_SAMPLES + 1] != 0
+        self.as_self = outputs[:, FRAME_SAMPLES + 2] != 0
+        self.busy = outputs[:, FRAME_SAMPLES + 3] != 0
+
+
+def _named(language: LaneSnapshot, mimi: Mapping[str, Tensor], speech: bytes) -> dict[str, Tensor]:
+    """One flat mapping: `lane/…`, `rows/0/…`, `mimi/…`, `speech/state`."""
+    groups = {"lane": language.lane, "mimi": mimi}
+    groups |= {f"rows/{row}": tensors for row, tensors in enumerate(language.rows)}
+    named = {
+        f"{group}/{name}": tensor for group, tensors in groups.items() for name, tensor in tensors.items()
+    }
+    return named | {"speech/state": torch.frombuffer(bytearray(speech), dtype=torch.uint8)}
+
+
+def _unnamed(tensors: Mapping[str, Tensor]) -> tuple[LaneSnapshot, Mapping[str, Tensor], bytes]:
+    """What `_named` was given; `Unsupported` when there is no speech among it."""
+    groups: dict[str, dict[str, Tensor]] = {"lane": {}, "mimi": {}, "speech": {}}
+    for path, tensor in tensors.items():
+        group, _, name = path.rpartition("/")
+        groups.setdefault(group, {})[name] = tensor
+    lane, mimi, speech = (groups.pop(name) for name in ("lane", "mimi", "speech"))
+    if "state" not in speech:
+        raise Unsupported("expected the state of speech in a snapshot, got none")
+    rows = [groups.get(f"rows/{row}", {}) for row in range(len(groups))]
+    return LaneSnapshot(lane, rows), mimi, speech["state"].cpu().numpy().tobytes()
+
+
+def _layout(tensors: Mapping[str, Tensor]) -> dict[str, tuple[torch.dtype, torch.Size]]:
+    """What must be equal for a state to go where another was; speech is as long as what is to be said."""
+    return {
+        name: (tensor.dtype, tensor.shape)
+        for name, tensor in tensors.items()
+        if not name.startswith("speech/")
+    }

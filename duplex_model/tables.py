@@ -1,0 +1,114 @@
+"""Plain text tables of the known models and voices, for the commands of this package and of its users."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from duplex_model.audio_file import duration_of
+from duplex_model.catalogue import (
+    DEFAULT_VOICES,
+    DOMAINS,
+    Precision,
+    download_bytes,
+    licence_links,
+    memory_need,
+    parameters,
+    verdict,
+)
+from duplex_model.config import CHECKPOINTS, CheckpointConfig
+from duplex_model.contract import FRAME_S
+from duplex_model.machine import Machine, this_machine
+from duplex_model.voice_library import list_voices, voice_folders
+
+_HEAD = (
+    "model", "hears", "speaks", "translates", "role", "voice", "notices", "weights", "bf16", "int8", "here",
+)  # fmt: skip
+
+
+def describe_models(machine: Machine | None = None) -> str:
+    """The known checkpoints: what they do, what they need, whether this machine can run them, and their licences."""
+    machine = machine or this_machine()
+    rows = [_model_row(config, machine) for config in CHECKPOINTS.values()]
+    details = [_model_details(config, machine) for config in CHECKPOINTS.values()]
+    return "\n\n".join(
+        (
+            table([_HEAD, *rows]),
+            "notices: whether it can be made to say a given text. bf16, int8: memory for one session, with its "
+            "cache full.\n" + _described(machine),
+            *details,
+            "loopback says what it hears and scripted follows a script; both need no files.",
+        )
+    )
+
+
+def _model_row(config: CheckpointConfig, machine: Machine) -> tuple[str, ...]:
+    spoken = sorted(set().union(*config.languages.values()))
+    needs = (memory_need(config, precision).of(1) for precision in (Precision.BF16, Precision.INT8))
+    return (
+        config.name,
+        " ".join(sorted(config.languages)),
+        " ".join(spoken),
+        _yes(config.translates),
+        _yes(config.role_text),
+        _yes(config.voice_prompt),
+        config.say.value,
+        f"{parameters(config.lm).total / 1e9:.2f} B",
+        *(f"{need / 1e9:.1f} GB" for need in needs),
+        verdict(config, machine).fit.value,
+    )
+
+
+def _model_details(config: CheckpointConfig, machine: Machine) -> str:
+    pinned = f"revision {config.revision}" + (", not pinned" if config.revision == "main" else "")
+    gated = "; its licence must be accepted there, and HF_TOKEN set" if config.gated else ""
+    window_s, context_s = config.window_frames * FRAME_S, config.lm.temporal.context * FRAME_S
+    return "\n".join(
+        (
+            f"{config.name}: {DOMAINS[config.name]}",
+            f"  from      {config.repository} ({pinned}, {download_bytes(config) / 1e9:.1f} GB){gated}",
+            f"  licence   {config.licence}, {' and '.join(licence_links(config.licence))}",
+            f"  files     {config.lm_file}, {config.mimi_file}, {config.text_file}",
+            f"  attends   to the last {window_s:.0f} s, {_longer(window_s, context_s)}",
+            f"  here      {verdict(config, machine).reason}",
+        )
+    )
+
+
+def _longer(window_s: float, context_s: float) -> str:
+    if context_s > window_s:
+        return f"as in training; to {context_s:.0f} s if asked to"
+    return "which is all it can"
+
+
+def _described(machine: Machine) -> str:
+    gpus = ", ".join(f"{gpu.name} with {gpu.free_bytes / 1e9:.1f} GB free" for gpu in machine.gpus)
+    return f"This machine: {gpus or machine.remark or 'no GPU'}; {machine.free_bytes / 1e9:.1f} GB of memory free."
+
+
+def describe_voices(folders: Sequence[Path] | None = None) -> str:
+    """The voices that can be named in a prompt, and where more come from."""
+    folders = voice_folders() if folders is None else folders
+    rows = [(name, _length(path), str(path)) for name, path in list_voices(folders).items()]
+    listed = table([("voice", "length", "file"), *rows]) if rows else "No voices here yet."
+    defaults = ", ".join(f"{voice} for {model}" for model, voice in DEFAULT_VOICES.items())
+    return (
+        f"{listed}\n\nPut recordings of 2 to 20 s into {folders[0]}, or name a file.\n"
+        f"Published voices appear when their model is first loaded (by default {defaults})."
+    )
+
+
+def _length(path: Path) -> str:
+    duration_s = duration_of(path)
+    return "published" if duration_s is None else f"{duration_s:.1f} s"
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Columns as wide as their widest entry, two spaces apart; no spaces at line ends."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(entry.ljust(width) for entry, width in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)

@@ -1,0 +1,91 @@
+"""A folder with everything a published checkpoint has, tiny and random."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from sentencepiece import SentencePieceTrainer
+
+from duplex_model.checkpoint import file_lm_config, shapes_of
+from duplex_model.config import CHECKPOINTS, CheckpointConfig, GenerationConfig, MimiConfig, SamplingConfig
+from duplex_model.lm import RQTransformer
+from duplex_model.mimi import Mimi
+from duplex_model.source import CheckpointFiles, CheckpointSource, find_files
+from tests.duplex_model.small import SMALL_MIMI, randomise, small_lm
+
+CARD = 2048  # real codes, as the prompt of the family is spelt in them
+TEXT_CARD = 34
+CONTEXT_FRAMES = 160
+CORPUS = [
+    "good morning doctor",
+    "my head hurts since yesterday",
+    "take one tablet in the morning",
+    "how long does it hurt",
+]
+
+
+class TinyCheckpoint(CheckpointConfig):
+    """PersonaPlex in miniature."""
+
+    @property
+    def mimi(self) -> MimiConfig:
+        return replace(SMALL_MIMI, codebooks=8, trained_codebooks=8, card=CARD)
+
+
+def tiny_config() -> CheckpointConfig:
+    """Its numbers."""
+    published = CHECKPOINTS["personaplex-7b"]
+    small = small_lm(published.name)
+    lm = replace(
+        small, card=CARD, text_card=TEXT_CARD, temporal=replace(small.temporal, context=CONTEXT_FRAMES)
+    )
+    sampling = SamplingConfig(temperature=0.8, top_k=20)
+    return TinyCheckpoint(
+        **vars(published)
+        | {"name": "tiny", "lm": lm, "generation": GenerationConfig(text=sampling, audio=sampling)}
+    )
+
+
+def write_tiny_checkpoint(folder: Path, config: CheckpointConfig) -> CheckpointFiles:
+    """Writes its three files under their published names."""
+    lm = RQTransformer(file_lm_config(config))
+    randomise(lm, seed=1, gain=1.5)
+    save_file({name: lm.get_parameter(name) for name in shapes_of(lm)}, folder / config.lm_file)
+    mimi = Mimi(config.mimi)
+    randomise(mimi, seed=2)
+    save_file(_published_mimi(mimi, config.mimi), folder / config.mimi_file)
+    (folder / config.text_file).write_bytes(_vocabulary())
+    source = CheckpointSource(config=config, folder=folder)
+    return find_files(source, report=lambda done, words: None)
+
+
+def _published_mimi(mimi: Mimi, config: MimiConfig) -> dict[str, torch.Tensor]:
+    tensors: dict[str, torch.Tensor] = {
+        name.replace(".feed_forward.linear", ".linear"): tensor for name, tensor in mimi.named_parameters()
+    }
+    generator = torch.Generator().manual_seed(3)
+    for level in range(config.trained_codebooks):
+        path = "rvq_first.vq.layers.0" if level == 0 else f"rvq_rest.vq.layers.{level - 1}"
+        centroids = torch.randn(config.card, config.codebook_width, generator=generator)
+        tensors[f"quantizer.{path}._codebook.embedding_sum"] = centroids
+        tensors[f"quantizer.{path}._codebook.cluster_usage"] = torch.ones(config.card)
+    return tensors
+
+
+def _vocabulary() -> bytes:
+    model = io.BytesIO()
+    SentencePieceTrainer.train(
+        sentence_iterator=iter(CORPUS * 8),
+        model_writer=model,
+        vocab_size=TEXT_CARD,
+        unk_id=0,
+        bos_id=1,
+        eos_id=2,
+        pad_id=3,
+        minloglevel=2,
+    )
+    return model.getvalue()
