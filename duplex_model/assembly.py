@@ -32,7 +32,7 @@ from duplex_model.voice_library import cache_folder, user_folder
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 _RESERVE_BYTES = 2 << 30
-"""Device memory left for a prompt in progress, workspaces and fragmentation, beside the prefix cache."""
+"""Device memory left for workspaces and fragmentation, beside the prefix cache."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,14 +61,19 @@ class Footprint:
     lane: int
 
     def check(self, lanes: int, free: int) -> None:
-        """`SpecError`, with what would fit, unless `free` bytes are enough for `lanes` lanes."""
-        left = free - self.weights - PREFIX_BYTES - _RESERVE_BYTES
+        """`SpecError`, with what would fit, unless `free` bytes are enough for `lanes` lanes.
+
+        Beside them there is a lane in which sessions begin, and room for a prompt in progress.
+        """
+        left = free - self.weights - 2 * self.lane - PREFIX_BYTES - _RESERVE_BYTES
         if left >= lanes * self.lane:
             return
         gib = 2**30
         needs = f"{self.weights / gib:.1f} GiB of weights and {self.lane / gib:.2f} GiB a lane"
         fits = max(left // self.lane, 0)
-        advice = f"use at most {fits} lanes" if fits else "use a smaller checkpoint, int8 or a larger device"
+        advice = (
+            f"set lanes to {fits} or fewer" if fits else "use a smaller checkpoint, int8 or a larger device"
+        )
         raise SpecError(f"expected room for {needs}, got {free / gib:.1f} GiB free: {advice}")
 
 

@@ -4,9 +4,10 @@ The engine knows when; the model knows what. Arrays cross here in the host's mem
 tensor library, and a test can bring a model of a few lines.
 
 Two promises make a session independent of its neighbours:
-- every call runs at the full width of the batch, whatever few lanes take part, and a lane that does not take part
+- every step runs at the full width of the batch, whatever few lanes take part, and a lane that does not take part
   stays as it is to the last bit;
-- a prefill is cut at places its prompt alone decides, never by how much time there was.
+- a prefill always runs at the same width, and is cut at places that its prompt alone decides, never by how much
+  time there was.
 """
 
 from __future__ import annotations

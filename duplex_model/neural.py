@@ -88,6 +88,7 @@ class NeuralModel:
         self.mimi = mimi
         self.generator = generator
         self._capabilities = capabilities
+        self._apart = LanguageGenerator(generator.lm, 1, generator.config)
         self._prompter = prompter
         self._vocabulary = vocabulary
         self._prefixes = PrefixCache(prefix_bytes)
@@ -121,7 +122,10 @@ class NeuralModel:
             if prefix is None:
                 prefix = yield from self._prefill((yield from columns))
                 self._prefixes.put(prompt, prefix)
-            self.generator.begin(lane, prefix, seed)
+            # The step before the first frame is made in a lane apart: made here, it would cost the time of a tick.
+            self._apart.begin(0, prefix, seed)
+            yield
+            self.generator.restore(lane, self._apart.snapshot(0, int(self._apart.positions[0])))
 
         return take_in
 
