@@ -340,7 +340,9 @@ class Batcher:
             task.future.set_exception(_again(session.ended))
             return
         self._finish(session, step.notices_done[lane])
-        late = self._scheduler.tick_at(timing.started_s) > self._scheduler.tick_at(timing.received_s)
+        late = self._scheduler.grid.tick_at(timing.started_s) > self._scheduler.grid.tick_at(
+            timing.received_s
+        )
         self._meter.late_frames += late
         flags = step.flags[lane] | _heard_flags(task) | (StepFlag.LATE if late else StepFlag.NONE)
         pcm = step.pcm[lane].copy()

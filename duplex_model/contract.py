@@ -54,7 +54,13 @@ class TickGrid:
 
     def next_tick(self, now_s: float) -> int:
         """The first tick that lies strictly after `now_s`."""
-        return floor((now_s - self.origin_s) / self.period_s) + 1
+        return self.tick_at(now_s) + 1
+
+    def tick_at(self, now_s: float) -> int:
+        """The tick that `now_s` belongs to: the last one not after it."""
+        tick = floor((now_s - self.origin_s) / self.period_s)
+        # The quotient may round down at a tick itself, and a wait for that tick would then never end.
+        return tick + 1 if self.time_of(tick + 1) <= now_s else tick
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -248,8 +254,8 @@ class Engine(Protocol):
             seed: a session's output is a function of (checkpoint, prompt, seed, frames heard) and of nothing else.
 
         Raises:
-            EngineFull: no lane is free.
-            PromptError: the prompt cannot be served.
+            EngineFull: no lane is free. The future fails with it when there is no spare time to prepare the lane.
+            PromptError: the prompt cannot be served. The future fails with it when only the engine itself can tell.
             EngineDied: the engine is gone and not back yet.
         """
         ...

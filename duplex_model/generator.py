@@ -15,11 +15,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from duplex_model.config import TO_SAMPLE, GenerationConfig
@@ -48,32 +45,6 @@ class LaneSnapshot:
         """Memory held."""
         tensors = [*self.lane.values(), *(tensor for row in self.rows for tensor in row.values())]
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
-
-    def serialized(self) -> bytes:
-        """As safetensors, to be read by `deserialized` in any process."""
-        named = {f"lane/{name}": tensor for name, tensor in self.lane.items()}
-        for index, row in enumerate(self.rows):
-            named |= {f"{index}/{name}": tensor for name, tensor in row.items()}
-        return save({name: tensor.cpu().contiguous() for name, tensor in named.items()})
-
-    @classmethod
-    def deserialized(cls, content: bytes) -> Self:
-        """The snapshot in `content`.
-
-        Raises:
-            ValueError: it holds none. Whether it fits is checked by `Generator.restore`.
-        """
-        try:
-            named = load(content)
-        except SafetensorError as error:
-            raise ValueError(f"expected a snapshot, got: {error}") from error
-        parts: dict[str, dict[str, Tensor]] = {}
-        for full, tensor in named.items():
-            part, _, name = full.partition("/")
-            parts.setdefault(part, {})[name] = tensor
-        if "lane" not in parts or parts.keys() != {"lane", *map(str, range(len(parts) - 1))}:
-            raise ValueError(f"expected a lane and its rows in a snapshot, got {sorted(parts)}")
-        return cls(parts["lane"], [parts[str(index)] for index in range(len(parts) - 1)])
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from math import floor, inf
+from math import inf
 
 from duplex_model.contract import TickGrid
 
@@ -114,19 +114,13 @@ class Scheduler:
         # A first try may take half a tick: less, and a slow device would never be tried.
         self._costs = {work: Cost(self.grid.period_s / 2) for work in Work}
 
-    def tick_at(self, time_s: float) -> int:
-        """The tick that `time_s` belongs to."""
-        tick = floor((time_s - self.grid.origin_s) / self.grid.period_s)
-        # The quotient may round down at a tick itself, and a wait for that tick would then never end.
-        return tick + 1 if self.grid.time_of(tick + 1) <= time_s else tick
-
     def cost_s(self, work: Work) -> float:
         """How long `work` is expected to take at most."""
         return self._costs[work].at_most_s
 
     def decide(self, now_s: float, situation: Situation) -> Action:
         """What to begin at `now_s`."""
-        tick = self.tick_at(now_s)
+        tick = self.grid.tick_at(now_s)
         expected = self._expected(tick, situation)
         awaited = expected.difference(situation.ready)
         if self._tick_gathered != tick:

@@ -157,7 +157,7 @@ def test_nothing_begun_in_spare_time_is_expected_to_end_after_the_next_tick(
     now_s, gathered = 0.0, -1
     for ready, joining, passes_s in moments:
         situation = at(sorted(ready), [JOIN] if joining else [], listening=range(4))
-        tick = made.tick_at(now_s)
+        tick = made.grid.tick_at(now_s)
         expected = {lane for lane in range(4) if made._tick_heard.get(lane, -2) >= tick - 1}
         action = made.decide(now_s, situation)
         room_s = GRID.time_of(tick + 1) - now_s
@@ -177,4 +177,4 @@ def test_nothing_begun_in_spare_time_is_expected_to_end_after_the_next_tick(
 @given(st.integers(0, 10**7))
 def test_a_tick_begins_at_its_own_time(tick: int) -> None:
     made = Scheduler(TickGrid(origin_s=100.0), gather_s=0.01)
-    assert made.tick_at(made.grid.time_of(tick)) == tick
+    assert made.grid.tick_at(made.grid.time_of(tick)) == tick
