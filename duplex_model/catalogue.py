@@ -127,7 +127,7 @@ def capabilities(config: CheckpointConfig, *, lanes: int, window_frames: int | N
         role_text=config.role_text,
         voice_prompt=config.voice_prompt,
         context_frames=window_frames or config.window_frames,
-        domain=DOMAINS.get(config.name, ""),
+        domain=config.domain or DOMAINS.get(config.name, ""),
     )
 
 

@@ -385,10 +385,17 @@ class CheckpointConfig:
     end_as_padding: bool = False
     """An early end-of-text is read as padding: its embedding is replaced at load (Hibiki)."""
 
+    domain: str = ""
+    """What it was made for, in words for a host."""
+
+    codec: MimiConfig | None = None
+    """The codec, where it is not the one that the published checkpoints share."""
+
     @property
     def mimi(self) -> MimiConfig:
         """The codec, with as many codebooks as the wider of the two sides needs."""
-        return MimiConfig(codebooks=max(self.lm.own_codebooks, self.lm.heard_codebooks))
+        codebooks = max(self.lm.own_codebooks, self.lm.heard_codebooks)
+        return MimiConfig(codebooks=codebooks) if self.codec is None else self.codec
 
     @property
     def window_frames(self) -> int:

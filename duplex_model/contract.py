@@ -265,8 +265,8 @@ class Engine(Protocol):
         ...
 
 
-EngineKind = Literal["loopback", "scripted"]
-"""Engines that need no checkpoint."""
+EngineKind = Literal["loopback", "scripted", "neural"]
+"""Kinds of engines; only `neural` needs a checkpoint."""
 
 
 def check_frame(frame: Pcm) -> Pcm:

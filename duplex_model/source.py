@@ -3,6 +3,7 @@
 personaplex-7b                        a known checkpoint, from its own repository
 personaplex-7b@3f2c1e...              the same, at a commit, branch or tag
 personaplex-7b=~/models/personaplex   its files in a folder
+~/models/ours                         a folder with a checkpoint that describes itself (see `description`)
 moshiko-7b=someone/fine-tune@v2       another repository with a checkpoint of that architecture
 kyutai/hibiki-2b-pytorch-bf16         a known repository
 """
@@ -16,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from duplex_model.config import CHECKPOINTS, CheckpointConfig, GenerationConfig, LMConfig, SamplingConfig
+from duplex_model.description import read_description
 from duplex_model.errors import CheckpointError
 from duplex_model.hub import Hub, check_file_name
 from duplex_model.hub_config import lm_config_from_hub
@@ -60,8 +62,13 @@ def parse_source(text: str) -> CheckpointSource:
     """What `text` names, in one of the forms above.
 
     Raises:
-        CheckpointError: no known checkpoint; the message lists them.
+        CheckpointError: no known checkpoint (the message lists them), or a description that cannot be read.
     """
+    described = read_description(Path(text).expanduser())
+    if described is not None:
+        for file in _names(described):
+            check_file_name(file)
+        return CheckpointSource(config=described, folder=Path(text).expanduser())
     name, equals, place = text.partition("=")
     if equals:
         return _elsewhere(_known(name, text), place)

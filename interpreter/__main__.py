@@ -14,6 +14,7 @@ from typing import Protocol, get_args
 
 from duplex_model.contract import EngineKind
 from duplex_model.errors import DuplexModelError
+from duplex_model.tables import describe_models, describe_voices
 from interpreter.check import check
 from interpreter.config import Config, EngineConfig
 from interpreter.config_file import load_config
@@ -69,6 +70,10 @@ def parser_with(commands: Iterable[EntryPoint]) -> argparse.ArgumentParser:
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_run(subparsers)
     _add_check(subparsers)
+    _add_listing(
+        subparsers, "models", "known checkpoints, and whether this machine can run them", describe_models
+    )
+    _add_listing(subparsers, "voices", "voices that a prompt can name", describe_voices)
     for command in sorted(commands, key=lambda entry_point: entry_point.name):
         add: Command = command.load()
         add(subparsers)
@@ -97,6 +102,19 @@ def _add_check(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.set_defaults(execute=_check)
 
 
+def _add_listing(
+    subparsers: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    words: str,
+    describe: Callable[[], str],
+) -> None:
+    def execute(arguments: argparse.Namespace) -> int:
+        say(describe())
+        return 0
+
+    subparsers.add_parser(name, help=words, description=f"Lists {words}.").set_defaults(execute=execute)
+
+
 def _add_config_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help="YAML file; the options below override it"
@@ -111,6 +129,11 @@ def _add_config_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--certificate", type=Path, metavar="PEM", help="certificate, with --tls given")
     parser.add_argument("--key", type=Path, metavar="PEM", help="private key, with --tls given")
     parser.add_argument("--engine", choices=get_args(EngineKind), help="what interprets (default loopback)")
+    parser.add_argument(
+        "--checkpoint",
+        metavar="NAME",
+        help="run a model: a name of `interpreter models`, NAME=FOLDER, or a folder that describes itself",
+    )
     parser.add_argument("--script", type=Path, metavar="JSON", help="what the scripted engine says")
     parser.add_argument(
         "--log-level", choices=("debug", "info", "warning", "error"), help="what goes to standard error"
@@ -137,8 +160,11 @@ def _config(arguments: argparse.Namespace) -> Config:
 
 
 def _engine_config(engine: EngineConfig, arguments: argparse.Namespace) -> EngineConfig:
-    if arguments.engine not in (None, engine.kind):
-        engine = replace(engine, kind=arguments.engine, options={})  # options belong to the kind in the file
+    kind: EngineKind | None = arguments.engine or ("neural" if arguments.checkpoint else None)
+    if kind not in (None, engine.kind):
+        engine = replace(engine, kind=kind, options={})  # options belong to the kind in the file
+    if arguments.checkpoint is not None:
+        engine = replace(engine, options={**engine.options, "checkpoint": arguments.checkpoint})
     if arguments.script is not None:
         engine = replace(engine, options={**engine.options, "script_file": str(arguments.script)})
     return engine

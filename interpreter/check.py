@@ -12,7 +12,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
+from duplex_model.catalogue import Fit, verdict
 from duplex_model.errors import DuplexModelError
+from duplex_model.machine import this_machine
+from duplex_model.source import parse_source
 from interpreter.config import Config, EngineConfig
 from interpreter.errors import InterpreterError
 from interpreter.loopback_call import ECHO_MS, CallReport, loopback_call
@@ -116,7 +119,12 @@ def _judged(report: CallReport) -> Finding:
 
 
 async def _models(config: Config, say: Say) -> Finding:
-    return Finding(Outcome.NOTE, f"none: the {config.engine.kind} engine needs no checkpoint")
+    if config.engine.kind != "neural":
+        return Finding(Outcome.NOTE, f"none: the {config.engine.kind} engine needs no checkpoint")
+    source = parse_source(str(config.engine.options.get("checkpoint", "")))
+    fit = verdict(source.config, this_machine())
+    words = f"{source.config.name} from {source.where}, licence {source.config.licence}: {fit.reason}"
+    return Finding(Outcome.FAILED if fit.fit is Fit.NO else Outcome.NOTE, words)
 
 
 async def _device(config: Config, say: Say) -> Finding:

@@ -126,10 +126,11 @@ class EngineConfig:
     """What interprets."""
 
     kind: EngineKind = "loopback"
-    """`loopback` repeats what it hears, `scripted` says what a script says; neither translates."""
+    """`loopback` repeats what it hears, `scripted` says what a script says, `neural` runs a checkpoint."""
 
     options: Mapping[str, object] = field(default_factory=dict)
-    """The kind's own options: loopback `lanes`, `delay_ms`; scripted `lanes`, `script_file`."""
+    """The kind's own options: loopback `lanes`, `delay_ms`; scripted `lanes`, `script_file`; neural `checkpoint`,
+    `lanes`, `device` and the others in docs/configuration.md."""
 
     in_process: bool = False
     """Run the engine inside this process, for debugging: a crash or a long step then stops the calls."""

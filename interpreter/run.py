@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from duplex_model.contract import Engine, TickGrid
+from duplex_model.contract import Capabilities, Engine, TickGrid
 from duplex_model.process import EngineProcess
 from duplex_model.spec import EngineSpec, build_engine
 from duplex_model.supervision import EnginePhase, EngineState
@@ -59,13 +59,23 @@ async def run(config: Config, say: Say) -> None:
         meeting = await stack.enter_async_context(
             Meeting(room, engine, MonotonicClock(), meeting_settings(config))
         )
-        if not engine.capabilities.translates:
-            say(f"The {config.engine.kind} engine is for trying out the path: it translates nothing.")
+        for line in about(engine.capabilities):
+            say(line)
         say(f"Open {server.link(room)} in two browser tabs; Ctrl-C ends the meeting.")
         await first_of(stop.wait(), meeting.ended())
         say("Closing.")
     for line in table(meeting.metrics.snapshot()):
         logger.info("%s", line)
+
+
+def about(capabilities: Capabilities) -> list[str]:
+    """What whoever starts a meeting must know of its engine: licence, purpose, and whether it interprets."""
+    lines = [f"Engine {capabilities.checkpoint}, licence {capabilities.licence}."]
+    if capabilities.domain:
+        lines.append(f"Made for: {capabilities.domain}.")
+    if not capabilities.translates:
+        lines.append("It translates nothing.")
+    return lines
 
 
 @contextmanager

@@ -8,7 +8,12 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
+import pytest
+
+from duplex_model.contract import TickGrid
+from duplex_model.errors import CheckpointError
 from duplex_model.script import read_script
+from duplex_model.spec import EngineSpec, build_engine
 from interpreter.config import Config
 from interpreter.config_file import parse_config
 
@@ -16,10 +21,8 @@ ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs/configuration.md").read_text()
 
 
-def block(language: str) -> str:
-    found = re.search(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
-    assert found is not None
-    return found[1]
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
 
 
 def keys(section: Any) -> set[str]:
@@ -30,7 +33,7 @@ def keys(section: Any) -> set[str]:
 
 
 def test_the_example_configuration_loads_and_is_the_default() -> None:
-    config = parse_config(block("yaml"), name="docs", folder=ROOT)
+    config = parse_config(blocks("yaml")[0], name="docs", folder=ROOT)
     assert config.server.ice_servers[0].credential_env == "TURN_PASSWORD"
     assert config.mixing == Config().mixing
     assert config.room == Config().room
@@ -42,5 +45,17 @@ def test_every_key_is_documented() -> None:
     assert not missing
 
 
+def test_the_example_model_has_options_that_exist() -> None:
+    engine = parse_config(blocks("yaml")[1], name="docs", folder=ROOT).engine
+    assert engine.kind == "neural"
+    nowhere = {
+        "checkpoint": "personaplex-7b=/no/such/folder",
+        "device": "cpu",
+    }  # options are read before files
+    spec = EngineSpec(kind="neural", options={**engine.options, **nowhere})
+    with pytest.raises(CheckpointError, match="expected a folder"):
+        build_engine(spec, grid=TickGrid(origin_s=0.0), report=lambda fraction, text: None)
+
+
 def test_the_example_script_loads() -> None:
-    assert read_script(json.loads(block("json")), folder=ROOT)
+    assert read_script(json.loads(blocks("json")[0]), folder=ROOT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +13,10 @@ from sentencepiece import SentencePieceTrainer
 
 from duplex_model.checkpoint import file_lm_config, shapes_of
 from duplex_model.config import CHECKPOINTS, CheckpointConfig, GenerationConfig, MimiConfig, SamplingConfig
+from duplex_model.description import write_description
 from duplex_model.lm import RQTransformer
 from duplex_model.mimi import Mimi
-from duplex_model.source import CheckpointFiles, CheckpointSource, find_files
+from duplex_model.source import CheckpointFiles, find_files, parse_source
 from tests.duplex_model.small import SMALL_MIMI, randomise, small_lm
 
 CARD = 2048  # real codes, as the prompt of the family is spelt in them
@@ -28,25 +30,23 @@ CORPUS = [
 ]
 
 
-class TinyCheckpoint(CheckpointConfig):
-    """PersonaPlex in miniature."""
-
-    @property
-    def mimi(self) -> MimiConfig:
-        return replace(SMALL_MIMI, codebooks=8, trained_codebooks=8, card=CARD)
-
-
 def tiny_config() -> CheckpointConfig:
-    """Its numbers."""
+    """PersonaPlex in miniature; it claims to serve English and Spanish, and says noise."""
     published = CHECKPOINTS["personaplex-7b"]
     small = small_lm(published.name)
     lm = replace(
         small, card=CARD, text_card=TEXT_CARD, temporal=replace(small.temporal, context=CONTEXT_FRAMES)
     )
     sampling = SamplingConfig(temperature=0.8, top_k=20)
-    return TinyCheckpoint(
-        **vars(published)
-        | {"name": "tiny", "lm": lm, "generation": GenerationConfig(text=sampling, audio=sampling)}
+    return replace(
+        published,
+        name="tiny",
+        licence="Apache-2.0",
+        languages={"en": frozenset({"en", "es"}), "es": frozenset({"en"})},
+        lm=lm,
+        codec=replace(SMALL_MIMI, codebooks=8, trained_codebooks=8, card=CARD),
+        generation=GenerationConfig(text=sampling, audio=sampling),
+        domain="random weights, for tests",
     )
 
 
@@ -59,8 +59,8 @@ def write_tiny_checkpoint(folder: Path, config: CheckpointConfig) -> CheckpointF
     randomise(mimi, seed=2)
     save_file(_published_mimi(mimi, config.mimi), folder / config.mimi_file)
     (folder / config.text_file).write_bytes(_vocabulary())
-    source = CheckpointSource(config=config, folder=folder)
-    return find_files(source, report=lambda done, words: None)
+    write_description(folder, config)
+    return find_files(parse_source(str(folder)), report=lambda done, words: None)
 
 
 def _published_mimi(mimi: Mimi, config: MimiConfig) -> dict[str, torch.Tensor]:
@@ -89,3 +89,9 @@ def _vocabulary() -> bytes:
         minloglevel=2,
     )
     return model.getvalue()
+
+
+if __name__ == "__main__":  # python -m tests.duplex_model.tiny_checkpoint FOLDER
+    place = Path(sys.argv[1])
+    place.mkdir(parents=True, exist_ok=True)
+    write_tiny_checkpoint(place, tiny_config())
