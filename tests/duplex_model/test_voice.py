@@ -143,6 +143,7 @@ def without(key: str) -> dict[str, Tensor]:
     return tensors
 
 
+@pytest.mark.filterwarnings("ignore:Sparse invariant checks")  # of PyTorch 2.11
 @pytest.mark.parametrize(
     ("content", "message"),
     [
