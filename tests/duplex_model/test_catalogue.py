@@ -129,3 +129,9 @@ def test_every_checkpoint_is_described(name: str) -> None:
     assert can.domain
     assert all(can.serves(heard, said) for heard, out in config.languages.items() for said in out)
     assert config.voice_prompt == (name in catalogue.DEFAULT_VOICES)
+
+
+def test_a_small_model_needs_no_gpu() -> None:
+    found = verdict(tiny_config(), Machine(free_bytes=GB))
+    assert (found.fit, found.reason) == (Fit.REAL_TIME, "small enough for the CPU")
+    assert verdict(tiny_config(), Machine(free_bytes=1)).fit is Fit.NO
