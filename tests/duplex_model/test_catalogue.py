@@ -18,6 +18,7 @@ from duplex_model.mimi import Mimi
 from duplex_model.streaming import StreamingState
 from tests.duplex_model.small import small_checkpoint
 from tests.duplex_model.tiny_checkpoint import tiny_config
+from tests.duplex_model.tiny_checkpoint import tiny_config
 
 PERSONAPLEX = CHECKPOINTS["personaplex-7b"]
 GB = 10**9
