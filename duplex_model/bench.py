@@ -277,8 +277,8 @@ class _NoWords:
     def words(self, text: str) -> list[list[int]]:
         return []
 
-    def piece(self, token: int) -> str:
-        return ""
+    def piece(self, token: int) -> bytes:
+        return b""
 
 
 def _randomise(model: _Model, device: torch.device) -> _Model:

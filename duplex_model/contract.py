@@ -148,7 +148,10 @@ class StepOutput:
     """[1920], 24 kHz."""
 
     text: str
-    """Piece of the inner monologue begun in this frame; empty for padding. A leading space starts a word."""
+    """Piece of the inner monologue begun in this frame; empty for padding. A leading space starts a word.
+
+    Whole characters only: one that takes several frames to spell comes with the last of them.
+    """
 
     timing: StepTiming
     flags: StepFlag = StepFlag.NONE

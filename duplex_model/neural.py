@@ -30,6 +30,7 @@ from duplex_model.prefill import Prefill, PrefixCache
 from duplex_model.prompt import PromptColumns
 from duplex_model.speech import Notice, Speech
 from duplex_model.streaming import StreamingState
+from duplex_model.text import Characters
 
 PIECE_COLUMNS = 32
 """Columns of a prompt per piece. Fixed, as a matrix product may round differently at another height."""
@@ -54,8 +55,8 @@ class Vocabulary(Protocol):
         """Tokens of each word of `text`."""
         ...
 
-    def piece(self, token: int) -> str:
-        """What is shown for `token`; empty for padding."""
+    def piece(self, token: int) -> bytes:
+        """What is shown for `token`, in UTF-8 and perhaps a part of a character; empty for padding."""
         ...
 
 
@@ -96,6 +97,7 @@ class NeuralModel:
         self._device = generator.device
         self._mimi_state = StreamingState(mimi, self._lanes)
         self._speech = [self._no_speech() for _ in range(self._lanes)]
+        self._text = [Characters() for _ in range(self._lanes)]
         self._silence = self._silent_frame()
         at_rest = self._to_device(
             np.zeros((self._lanes, FRAME_SAMPLES), np.float32), np.zeros(self._lanes, bool)
@@ -136,8 +138,10 @@ class NeuralModel:
             self._begin_text(lane)
         outputs = _Outputs(self._compute(self._to_device(pcm, executing)).cpu().numpy())
         said = outputs.pcm
+        text = [""] * self._lanes
         notices_done: list[tuple[int, ...]] = [()] * self._lanes
         for lane in lanes:
+            text[lane] = self._text[lane].add(self._vocabulary.piece(int(outputs.text[lane])))
             speech = self._speech[lane]
             said[lane] = speech.fade(said[lane])
             notices_done[lane] = speech.stepped(
@@ -146,7 +150,7 @@ class NeuralModel:
         return BatchStep(
             pcm=said,
             finite=outputs.finite,
-            text=[self._vocabulary.piece(token) for token in outputs.text.tolist()],
+            text=text,
             flags=[StepFlag.AS_SELF if as_self else StepFlag.NONE for as_self in outputs.as_self],
             notices_done=notices_done,
         )
@@ -179,23 +183,24 @@ class NeuralModel:
         for name, tensor in tensors.items():
             moved[name] = tensor.to(self._device)
             yield
-        language, mimi, speech = _unnamed(moved)
+        language, mimi, said = _unnamed(moved)
         position = language.lane.get("table.position")
         expected = self._copy(lane, int(position) if position is not None and not position.dim() else 0)
         if _layout(expected) != _layout(moved):
             raise Unsupported(
                 "expected a snapshot of an equal model, got one of another window, size or dtype"
             )
-        restored = Speech.restored(speech, self._speech[lane].delay_frames)
+        speech = Speech.restored(said["state"], self._speech[lane].delay_frames)
+        text = Characters(said["held"])
         self.generator.restore(lane, language)
         self._mimi_state.restore_lane(lane, mimi)
-        self._speech[lane] = restored
+        self._speech[lane], self._text[lane] = speech, text
 
     def clear(self, lane: int) -> None:
         """See `BatchModel.clear`."""
         self.generator.reset(lane)
         self._mimi_state.reset_lane(lane)
-        self._speech[lane] = self._no_speech()
+        self._speech[lane], self._text[lane] = self._no_speech(), Characters()
 
     def _copy(self, lane: int, positions: int) -> dict[str, Tensor]:
         """The state of a lane that has passed so many positions, by name."""
@@ -204,7 +209,8 @@ class NeuralModel:
             mimi = self._mimi_state.snapshot_lane(lane)
         except torch.OutOfMemoryError as error:
             raise Unsupported("expected device memory for a copy of the session, got too little") from error
-        return _named(language, mimi, self._speech[lane].state())
+        said = {"state": self._speech[lane].state(), "held": self._text[lane].held}
+        return _named(language, mimi, said)
 
     def _prefill(self, columns: PromptColumns) -> Generator[None, None, LaneSnapshot]:
         try:
@@ -272,27 +278,33 @@ class _Outputs:
         self.busy = outputs[:, FRAME_SAMPLES + 3] != 0
 
 
-def _named(language: LaneSnapshot, mimi: Mapping[str, Tensor], speech: bytes) -> dict[str, Tensor]:
-    """One flat mapping: `lane/…`, `rows/0/…`, `mimi/…`, `speech/state`."""
-    groups = {"lane": language.lane, "mimi": mimi}
+def _named(
+    language: LaneSnapshot, mimi: Mapping[str, Tensor], said: Mapping[str, bytes]
+) -> dict[str, Tensor]:
+    """One flat mapping: `lane/…`, `rows/0/…`, `mimi/…`, `speech/state`, `speech/held`."""
+    speech = {name: torch.tensor(list(spelt), dtype=torch.uint8) for name, spelt in said.items()}
+    groups = {"lane": language.lane, "mimi": mimi, "speech": speech}
     groups |= {f"rows/{row}": tensors for row, tensors in enumerate(language.rows)}
-    named = {
+    return {
         f"{group}/{name}": tensor for group, tensors in groups.items() for name, tensor in tensors.items()
     }
-    return named | {"speech/state": torch.frombuffer(bytearray(speech), dtype=torch.uint8)}
 
 
-def _unnamed(tensors: Mapping[str, Tensor]) -> tuple[LaneSnapshot, Mapping[str, Tensor], bytes]:
-    """What `_named` was given; `Unsupported` when there is no speech among it."""
+def _unnamed(tensors: Mapping[str, Tensor]) -> tuple[LaneSnapshot, Mapping[str, Tensor], Mapping[str, bytes]]:
+    """What `_named` was given; `Unsupported` when speech is missing or something else."""
     groups: dict[str, dict[str, Tensor]] = {"lane": {}, "mimi": {}, "speech": {}}
     for path, tensor in tensors.items():
         group, _, name = path.rpartition("/")
         groups.setdefault(group, {})[name] = tensor
     lane, mimi, speech = (groups.pop(name) for name in ("lane", "mimi", "speech"))
-    if "state" not in speech:
-        raise Unsupported("expected the state of speech in a snapshot, got none")
+    if speech.keys() != {"state", "held"}:
+        raise Unsupported(f"expected state and held bytes of speech in a snapshot, got {sorted(speech)[:4]}")
     rows = [groups.get(f"rows/{row}", {}) for row in range(len(groups))]
-    return LaneSnapshot(lane, rows), mimi, speech["state"].cpu().numpy().tobytes()
+    return LaneSnapshot(lane, rows), mimi, {name: _bytes(tensor) for name, tensor in speech.items()}
+
+
+def _bytes(tensor: Tensor) -> bytes:
+    return tensor.cpu().numpy().tobytes()
 
 
 def _layout(tensors: Mapping[str, Tensor]) -> dict[str, tuple[torch.dtype, torch.Size]]:

@@ -14,7 +14,7 @@ from duplex_model.errors import PromptError
 from duplex_model.generator import Generator
 from duplex_model.lm import RQTransformer
 from duplex_model.mimi import Mimi
-from duplex_model.neural import Columns, NeuralModel
+from duplex_model.neural import Columns, NeuralModel, Vocabulary
 from duplex_model.prompt import PromptColumns
 from tests.duplex_model.small import CONTEXT, SMALL_MIMI, randomise, small_lm
 
@@ -30,8 +30,9 @@ class Letters:
     def words(self, text: str) -> list[list[int]]:
         return [[10 + ord(letter) - ord("a") for letter in word] for word in text.split()]
 
-    def piece(self, token: int) -> str:
-        return chr(ord("a") + token - 10) if token >= 10 else "" if token < 4 else f" {token}"
+    def piece(self, token: int) -> bytes:
+        shown = chr(ord("a") + token - 10) if token >= 10 else "" if token < 4 else f" {token}"
+        return shown.encode()
 
 
 def random_prompter(config: LMConfig) -> Callable[[Prompt], Columns]:
@@ -58,6 +59,7 @@ def noise_model(
     window_frames: int = CONTEXT,
     device: str = "cpu",
     cuda_graph: bool = False,
+    vocabulary: Vocabulary | None = None,
 ) -> NeuralModel:
     """The checkpoint `name` made small; equal weights at every call."""
     small = small_lm(name)
@@ -80,6 +82,6 @@ def noise_model(
         generator,
         capabilities=capabilities,
         prompter=random_prompter(config),
-        vocabulary=Letters(),
+        vocabulary=vocabulary or Letters(),
         cuda_graph=cuda_graph,
     )

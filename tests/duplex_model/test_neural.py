@@ -16,7 +16,7 @@ from duplex_model.neural import NeuralModel
 from duplex_model.sound import FADE_SAMPLES
 from duplex_model.speech import HUSH_FRAMES
 from tests.duplex_model.batches import GRID, HandClock, noise
-from tests.duplex_model.lanes_of_noise import PROMPT, noise_model
+from tests.duplex_model.lanes_of_noise import PROMPT, Letters, noise_model
 
 LANES = 3
 FRAMES = 30  # beyond the small context
@@ -192,6 +192,40 @@ def test_a_snapshot_goes_on_in_another_lane_of_another_engine(
     said += other.hear(heir, frames(1)[12:])
     assert restored.done()
     assert bits(said) == expected
+
+
+class HalfCharacters(Letters):
+    """Every token is one of the two bytes of a character, so that most of the text is in pieces."""
+
+    def piece(self, token: int) -> bytes:
+        return b"" if token < 4 else "\u00f1".encode()[token % 2 :][:1]
+
+
+def within_a_character(lanes: Lanes) -> Session:
+    """A session of `frames(1)` that has said the first byte of a character."""
+    session = lanes.open()
+    for frame in frames(1):
+        lanes.hear(session, [frame])
+        if lanes.model._text[0].held:
+            return session
+    raise AssertionError("expected a character in pieces")
+
+
+def test_a_character_in_pieces_goes_on_in_a_snapshot() -> None:
+    lanes, heirs = Lanes(lanes=1, vocabulary=HalfCharacters()), Lanes(lanes=1, vocabulary=HalfCharacters())
+    session, heir = within_a_character(lanes), heirs.open(seed=1)
+    taken = session.snapshot()
+    expected = bits(lanes.hear(session, frames(2)))
+    heir.restore(taken.result(timeout=0))
+    assert bits(heirs.hear(heir, frames(2))) == expected
+    assert {"\u00f1", "\ufffd", ""} <= {text for _, text in expected}
+
+
+def test_a_character_in_pieces_ends_with_its_session() -> None:
+    lanes, fresh = Lanes(lanes=1, vocabulary=HalfCharacters()), Lanes(lanes=1, vocabulary=HalfCharacters())
+    within_a_character(lanes).close()
+    assert bits(lanes.hear(lanes.open(), frames(2))) == bits(fresh.hear(fresh.open(), frames(2)))
+    assert lanes.model._text[0].held == fresh.model._text[0].held
 
 
 def test_the_snapshot_of_a_short_call_is_short() -> None:
