@@ -1,7 +1,8 @@
 """The process an engine runs in: `python -m duplex_model.child FD`, started by `EngineProcess` and by nobody else.
 
-One thread reads requests and hands them to the engine; the engine's threads answer. The process leaves when the
-socket's other end does, whatever it was doing.
+One thread reads requests and hands them to the engine; the engine's threads answer. Opening alone has threads of its
+own, for a voice may take long to read and prepare, and the frames of other sessions must not wait for it. The process
+leaves when the socket's other end does, whatever it was doing.
 """
 
 from __future__ import annotations
@@ -15,13 +16,20 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
 from duplex_model import messages
 from duplex_model.contract import Engine, Session, Snapshot, TickGrid
-from duplex_model.errors import DuplexModelError, EngineDied, SessionFailed, Unsupported, WireError
+from duplex_model.errors import (
+    DuplexModelError,
+    EngineDied,
+    SessionClosed,
+    SessionFailed,
+    Unsupported,
+    WireError,
+)
 from duplex_model.messages import (
     CloseSession,
     Done,
@@ -46,13 +54,17 @@ from duplex_model.wire import SOCKET_BYTES, Unpacker
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-SessionRequest = Feed | Say | Interrupt | TakeSnapshot | Restore | CloseSession
+SessionRequest = Feed | Say | Interrupt | TakeSnapshot | Restore
 
 EXIT_REFUSED = 64
 EXIT_DIED = 65
 EXIT_ORPHANED = 66
+_OPENING_THREADS = (
+    2  # a voice that cannot be read holds up nobody else; more would take the cores from the frames
+)
 _LEAVE_S = 2.0
 _READ_BYTES = 1 << 18
+_CLOSED = "the session was closed"
 
 
 class Channel:
@@ -93,23 +105,47 @@ class Server:
     def __init__(self, engine: Engine, channel: Channel) -> None:
         self._engine = engine
         self._channel = channel
-        self._sessions: dict[int, Session] = {}
+        self._opening = ThreadPoolExecutor(_OPENING_THREADS, thread_name_prefix="opening")
+        self._lock = threading.Lock()  # guards what follows; never held while the engine is called
+        self._sessions: dict[int, Session | Open] = {}
+        """By number; the request itself until it is answered."""
 
     def handle(self, request: Request) -> None:
-        """Begins one request; its answer follows when the engine has it.
+        """Begins one request and returns at once; its answer follows when the engine has it.
 
         Raises:
             WireError: a request that cannot be at this point.
         """
-        if isinstance(request, Start):
-            raise WireError("expected one start, got another")
-        if isinstance(request, Open):
-            opening = partial(self._engine.open, request.prompt, seed=request.seed)
-            self._begin(request.id, opening, partial(self._opened, request))
-            return
-        if request.session not in self._sessions:
+        match request:
+            case Start():
+                raise WireError("expected one start, got another")
+            case Open():
+                self._begin_opening(request)
+            case CloseSession():
+                self._close_session(request)
+            case _:
+                self._handle_session(request, self._session(request))
+
+    def close(self) -> None:
+        """Ends the engine. What was still to be opened never is, and what is being opened is closed at once."""
+        with self._lock:
+            self._sessions.clear()
+        self._opening.shutdown(wait=False)
+        self._engine.close()
+
+    def _close_session(self, request: CloseSession) -> None:
+        """Also of a session that is still being opened, or that the engine has just refused to open."""
+        with self._lock:
+            session = self._sessions.pop(request.session, None)
+        if session is not None and not isinstance(session, Open):
+            session.close()
+
+    def _session(self, request: SessionRequest) -> Session:
+        with self._lock:
+            session = self._sessions.get(request.session)
+        if session is None or isinstance(session, Open):
             raise WireError(f"expected an open session for {type(request).__name__}, got {request.session}")
-        self._handle_session(request, self._sessions[request.session])
+        return session
 
     def _handle_session(self, request: SessionRequest, session: Session) -> None:
         match request:
@@ -125,13 +161,53 @@ class Server:
                 self._begin(id, restore, lambda _: Done(id))
             case Interrupt():
                 session.interrupt()
-            case CloseSession():
-                del self._sessions[request.session]
-                session.close()
 
-    def _opened(self, request: Open, session: Session) -> Reply:
-        self._sessions[request.session] = session
-        return Done(request.id)
+    def _begin_opening(self, request: Open) -> None:
+        with self._lock:
+            if request.session in self._sessions:
+                raise WireError(f"expected the number of a new session, got {request.session} again")
+            self._sessions[request.session] = request
+        self._opening.submit(self._open, request).add_done_callback(partial(self._prepared, request))
+
+    def _open(self, request: Open) -> Future[Session]:
+        with self._lock:
+            wanted = self._sessions.get(request.session) is request
+        if not wanted:
+            raise SessionClosed(_CLOSED)
+        return self._engine.open(request.prompt, seed=request.seed)
+
+    def _prepared(self, request: Open, prepared: Future[Future[Session]]) -> None:
+        refusal = prepared.exception()
+        if refusal is None:
+            prepared.result().add_done_callback(partial(self._opened, request))
+        else:
+            self._refuse(request, refusal)
+
+    def _opened(self, request: Open, opening: Future[Session]) -> None:
+        error = opening.exception()
+        if error is not None:
+            self._refuse(request, error)
+            return
+        session = opening.result()
+        if self._settle(request, session):
+            self._channel.send(Done(request.id))
+        else:
+            session.close()
+            self._channel.send(Failed(request.id, SessionClosed(_CLOSED)))
+
+    def _refuse(self, request: Open, error: BaseException) -> None:
+        wanted = self._settle(request, None)
+        self._channel.send(Failed(request.id, _sendable(error) if wanted else SessionClosed(_CLOSED)))
+
+    def _settle(self, request: Open, session: Session | None) -> bool:
+        """Puts the session, if there is one, in the place of its request; False when it was closed meanwhile."""
+        with self._lock:
+            if self._sessions.get(request.session) is not request:
+                return False
+            del self._sessions[request.session]
+            if session is not None:
+                self._sessions[request.session] = session
+            return True
 
     def _begin(self, id: int, call: Callable[[], Future[T]], reply: Callable[[T], Reply]) -> None:
         try:
@@ -175,7 +251,7 @@ def main(arguments: Sequence[str]) -> int:
     channel.send(Ready(engine.capabilities))
     for request in requests:
         server.handle(request)
-    engine.close()
+    server.close()
     return 0
 
 

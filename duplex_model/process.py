@@ -42,6 +42,7 @@ from duplex_model.contract import (
 from duplex_model.errors import (
     DuplexModelError,
     EngineDied,
+    EngineFull,
     PromptError,
     SessionClosed,
     SessionFailed,
@@ -84,7 +85,7 @@ class ProcessSettings:
     """Longest time to the answer of a frame."""
 
     request_hang_s: float = 60.0
-    """Longest time to the answer of opening, taking or restoring a state."""
+    """Longest time to the answer of opening, taking or restoring a state; an opening that takes longer is given up."""
 
     start_hang_s: float = 120.0
     """Longest silence of a process that starts; every report of progress counts as a word."""
@@ -275,6 +276,10 @@ class EngineProcess:
         self._wake_up()
 
     def _close_session(self, session: RemoteSession) -> None:
+        self._end_session(session, SessionClosed, "the session was closed")
+
+    def _end_session(self, session: RemoteSession, error: type[DuplexModelError], message: str) -> None:
+        """Gives the lane back, also of a session that is still being opened; what it asked for fails."""
         with self._lock:
             if session.closed:
                 return
@@ -283,7 +288,7 @@ class EngineProcess:
             if session in self._sessions and self._child is not None:
                 self._child.link.send(messages.pack(CloseSession(session.number)))
             self._sessions.discard(session)
-        _fail(dropped, SessionClosed, "the session was closed")
+        _fail(dropped, error, message)
         self._wake_up()
 
     def _congestion(self, session: RemoteSession) -> SessionFailed | None:
@@ -435,7 +440,13 @@ class EngineProcess:
         if any(self._overdue(pending, now_s, silent_s) for pending in overdue):
             self._lose(f"it answered nothing for {silent_s:.1f} s", 0.0)
             return
-        for session in {pending.session for pending in overdue if not isinstance(pending.request, Open)}:
+        opening = {pending.session for pending in overdue if isinstance(pending.request, Open)}
+        for session in opening:
+            patience_s = self._settings.request_hang_s
+            self._end_session(
+                session, EngineFull, f"expected an open session within {patience_s:g} s, got none"
+            )
+        for session in {pending.session for pending in overdue} - opening:
             with self._lock:
                 session.failure = SessionFailed("the engine answers others, not this session")
                 dropped = self._take_pending(session)

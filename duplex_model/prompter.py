@@ -84,14 +84,14 @@ class HybridPrompter:
         """A voice ready to use, or the recording [1920 n] it will be made of."""
         path = find_voice(voice, self._voices)
         key = (path, path.stat().st_mtime_ns)
-        if key not in self._read:
+        ready = self._read.get(key)
+        if ready is None:
+            recorded = path.suffix not in TENSOR_SUFFIXES
+            ready = read_recording(path) if recorded else read_tensors(path, self._lm)
             if len(self._read) >= _VOICES_KEPT:
                 self._read.clear()
-            if path.suffix in TENSOR_SUFFIXES:
-                self._read[key] = read_tensors(path, self._lm)
-            else:
-                self._read[key] = read_recording(path)
-        return self._read[key]
+            self._read[key] = ready  # a thread that read it at the same time has the same
+        return ready
 
     @torch.no_grad()
     def _encode_frame(self, frame: Pcm, state: StreamingState) -> torch.Tensor:

@@ -22,8 +22,8 @@ ANSWER_S = 20.0
 T = TypeVar("T")
 
 
-def prompt(language_in: str = "es", language_out: str = "en") -> Prompt:
-    return Prompt(language_in=language_in, language_out=language_out)
+def prompt(language_in: str = "es", language_out: str = "en", voice: str = "") -> Prompt:
+    return Prompt(voice=voice, language_in=language_in, language_out=language_out)
 
 
 def silence() -> Pcm:

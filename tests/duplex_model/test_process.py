@@ -18,7 +18,15 @@ import numpy as np
 import pytest
 
 from duplex_model.contract import TickGrid
-from duplex_model.errors import EngineDied, PromptError, SessionClosed, SessionFailed, SpecError, Unsupported
+from duplex_model.errors import (
+    EngineDied,
+    EngineFull,
+    PromptError,
+    SessionClosed,
+    SessionFailed,
+    SpecError,
+    Unsupported,
+)
 from duplex_model.process import EngineProcess, ProcessSettings
 from duplex_model.spec import EngineSpec
 from duplex_model.supervision import EnginePhase, EngineState, RestartPolicy
@@ -187,6 +195,36 @@ def test_a_session_that_alone_waits_too_long_fails_alone(begin: Begin) -> None:
     assert engine.sessions_open == 2
     stuck.close()
     assert engine.sessions_open == 1
+
+
+SLOW = """
+import sys
+from duplex_model import child, spec
+spec.BUILDERS = {"loopback": "tests.duplex_model.test_child:build_slow_voices"}
+sys.exit(child.main(sys.argv[-1:]))
+"""
+
+
+def test_a_voice_that_cannot_be_read_in_time_is_given_up_alone(
+    begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = tmp_path / "slow"
+    slow.write_text(f"#!{sys.executable}{SLOW}")
+    slow.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(slow))
+    engine = begin(settings=ProcessSettings(request_hang_s=0.5))
+    pid = pid_of(engine)
+    with opened(engine) as session:
+        opening = engine.open(prompt(voice="slow"), seed=1)
+        until(
+            lambda: bool(session.feed(silence()).result(ANSWER_S)) and opening.done(), "the end of patience"
+        )
+        error = opening.exception(0)
+        assert isinstance(error, EngineFull)
+        assert "within 0.5 s" in str(error)
+        assert engine.sessions_open == 1
+        opened(engine).close()
+    assert pid_of(engine) == pid
 
 
 def test_callers_never_wait_for_a_process_that_reads_nothing(begin: Begin) -> None:
