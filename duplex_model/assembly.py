@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from duplex_model.checkpoint import SafetensorsFile, load_lm, load_mimi
 from duplex_model.config import CheckpointConfig
 from duplex_model.contract import TickGrid
 from duplex_model.engine import NeuralEngine
-from duplex_model.errors import SpecError
+from duplex_model.errors import CheckpointError, SpecError
 from duplex_model.fields import Fields
 from duplex_model.generator import Generator
 from duplex_model.lanes import MAX_LANES
@@ -124,10 +125,10 @@ def assemble(
         footprint(config, options).check(options.lanes, torch.cuda.mem_get_info(options.device)[0])
     tokenizer = TextTokenizer(files.text, config.lm.text_card)
     report(0.1, "reading the codec")
-    with SafetensorsFile(files.mimi, options.device) as source:
+    with _tensors(files.mimi, options.device) as source:
         mimi = load_mimi(config.mimi, source)
     report(0.2, "reading the language model")
-    with SafetensorsFile(files.lm, options.device) as source:
+    with _tensors(files.lm, options.device) as source:
         lm = load_lm(
             config, source, dtype=options.dtype, int8=options.int8, window_frames=options.window_frames
         )
@@ -143,6 +144,16 @@ def assemble(
     )
     report(1.0, f"{config.name} is ready for {options.lanes} sessions")
     return NeuralEngine(model, grid=grid, options=options.engine)
+
+
+@contextmanager
+def _tensors(path: Path, device: torch.device) -> Iterator[SafetensorsFile]:
+    """What is in a file; what is wrong with it is told with its name."""
+    with SafetensorsFile(path, device) as source:
+        try:
+            yield source
+        except CheckpointError as error:
+            raise CheckpointError(f"{path}: {error}") from error
 
 
 def footprint(config: CheckpointConfig, options: NeuralOptions) -> Footprint:

@@ -35,7 +35,7 @@ Rows = tuple[int, int]
 
 _Model = TypeVar("_Model", bound=nn.Module)
 
-_LISTED = 20  # names shown of each kind of difference
+_LISTED = 5  # names shown of each kind of difference, so that it is still a sentence
 
 _SPELLINGS = tuple(
     (re.compile(pattern), ours)
@@ -177,14 +177,16 @@ def _count_sets(stem: str, expected: Mapping[str, Shape]) -> int:
 
 
 def _differences(wrong: Mapping[str, list[str]]) -> str:
-    lines = ["the checkpoint does not fit this architecture"]
-    for kind, names in wrong.items():
-        if names:
-            lines.append(f"{len(names)} {kind}:")
-            lines += [f"  {name}" for name in names[:_LISTED]]
-            if len(names) > _LISTED:
-                lines.append(f"  and {len(names) - _LISTED} more")
-    return "\n".join(lines)
+    counted = [f"{len(names)} {kind} ({_shortened(names)})" for kind, names in wrong.items() if names]
+    got = ", ".join(counted)
+    return (
+        f"expected the tensors of its architecture, got {got}: use the files of one and the same checkpoint"
+    )
+
+
+def _shortened(names: list[str]) -> str:
+    left = len(names) - _LISTED
+    return "; ".join([*names[:_LISTED], *([f"and {left} more"] if left > 0 else [])])
 
 
 def shapes_of(model: nn.Module) -> dict[str, Shape]:

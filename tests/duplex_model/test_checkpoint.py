@@ -128,21 +128,18 @@ def test_differences_are_listed_by_name() -> None:
     source = altered({"out_norm.alpha": None, "emb.3.weight": (2049, 4095), "extra.bias": (7,)})
     with pytest.raises(CheckpointError) as caught:
         load_lm(CHECKPOINTS["moshiko-7b"], source)
-    assert str(caught.value).splitlines() == [
-        "the checkpoint does not fit this architecture",
-        "1 missing:",
-        "  out_norm.alpha [1, 1, 4096]",
-        "1 unexpected:",
-        "  extra.bias [7]",
-        "1 of another shape:",
-        "  emb.3.weight: expected [2049, 4096], got [2049, 4095]",
-    ]
+    assert str(caught.value) == (
+        "expected the tensors of its architecture, got 1 missing (out_norm.alpha [1, 1, 4096]), "
+        "1 unexpected (extra.bias [7]), "
+        "1 of another shape (emb.3.weight: expected [2049, 4096], got [2049, 4095]): "
+        "use the files of one and the same checkpoint"
+    )
 
 
 def test_one_tensor_in_two_spellings_is_refused() -> None:
     source = altered({"transformer.layers.0.self_attn.in_projs.0.weight": (12288, 4096)})
     with pytest.raises(
-        CheckpointError, match="1 found twice:\n.*as .*in_proj_weight and as .*in_projs.0.weight"
+        CheckpointError, match=r"1 found twice \(.*as .*in_proj_weight and as .*in_projs.0.weight"
     ):
         load_lm(CHECKPOINTS["moshiko-7b"], source)
 
@@ -150,8 +147,8 @@ def test_one_tensor_in_two_spellings_is_refused() -> None:
 def test_a_checkpoint_of_another_model_is_refused_in_a_readable_message() -> None:
     with pytest.raises(CheckpointError) as caught:
         load_lm(CHECKPOINTS["hibiki-2b"], MetaTensors(published("moshiko-7b.fused")))
-    assert len(str(caught.value).splitlines()) < 80
-    assert "  and " in str(caught.value)
+    assert "; and 238 more)" in str(caught.value)
+    assert len(str(caught.value)) < 1000
 
 
 def test_an_early_end_of_text_reads_as_padding_where_the_checkpoint_asks_for_it(tmp_path: Path) -> None:
