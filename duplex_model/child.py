@@ -38,6 +38,7 @@ from duplex_model.messages import (
     Interrupt,
     Open,
     Output,
+    Part,
     Progress,
     Ready,
     Refused,
@@ -106,6 +107,8 @@ class Server:
         self._engine = engine
         self._channel = channel
         self._opening = ThreadPoolExecutor(_OPENING_THREADS, thread_name_prefix="opening")
+        self._states = ThreadPoolExecutor(1, thread_name_prefix="states")
+        self._parts = messages.StateParts()
         self._lock = threading.Lock()  # guards what follows; never held while the engine is called
         self._sessions: dict[int, Session | Open] = {}
         """By number; the request itself until it is answered."""
@@ -123,6 +126,8 @@ class Server:
                 self._begin_opening(request)
             case CloseSession():
                 self._close_session(request)
+            case Part():
+                self._parts.add(request)
             case _:
                 self._handle_session(request, self._session(request))
 
@@ -132,6 +137,7 @@ class Server:
             self._sessions.clear()
         self._opening.shutdown(wait=False)
         self._engine.close()
+        self._states.shutdown(wait=False)
 
     def _close_session(self, request: CloseSession) -> None:
         """Also of a session that is still being opened, or that the engine has just refused to open."""
@@ -156,9 +162,9 @@ class Server:
                 self._begin(id, partial(session.say, text, now=now), lambda _: Done(id))
             case TakeSnapshot(id=id):
                 self._begin(id, session.snapshot, lambda snapshot: Done(id, snapshot.state))
-            case Restore(id=id, checkpoint=checkpoint, state=state):
-                restore = partial(session.restore, Snapshot(checkpoint, state))
-                self._begin(id, restore, lambda _: Done(id))
+            case Restore(id=id, checkpoint=checkpoint):
+                snapshot = Snapshot(checkpoint, self._parts.whole(request).state)
+                self._begin(id, partial(session.restore, snapshot), lambda _: Done(id))
             case Interrupt():
                 session.interrupt()
 
@@ -209,7 +215,7 @@ class Server:
                 self._sessions[request.session] = session
             return True
 
-    def _begin(self, id: int, call: Callable[[], Future[T]], reply: Callable[[T], Reply]) -> None:
+    def _begin(self, id: int, call: Callable[[], Future[T]], reply: Callable[[T], Output | Done]) -> None:
         try:
             future = call()
         except DuplexModelError as error:
@@ -217,15 +223,24 @@ class Server:
         else:
             future.add_done_callback(partial(self._answer, id, reply))
 
-    def _answer(self, id: int, reply: Callable[[T], Reply], future: Future[T]) -> None:
+    def _answer(self, id: int, reply: Callable[[T], Output | Done], future: Future[T]) -> None:
         error = future.exception()
         if error is not None:
             self._channel.send(Failed(id, _sendable(error)))
             return
+        answer = reply(future.result())
+        if isinstance(answer, Done) and answer.state:
+            # It takes long to send, and this may be the thread that steps the device.
+            self._states.submit(self._send, answer)
+        else:
+            self._send(answer)
+
+    def _send(self, answer: Output | Done) -> None:
         try:
-            self._channel.send(reply(future.result()))
-        except WireError as too_large:
-            self._channel.send(Failed(id, Unsupported(str(too_large))))
+            for message in messages.in_parts(answer) if isinstance(answer, Done) else (answer,):
+                self._channel.send(message)
+        except WireError as unsendable:
+            self._channel.send(Failed(answer.id, Unsupported(str(unsendable))))
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -1,9 +1,14 @@
-"""The parent's end of the socket to an engine's process: never blocks, and holds a bounded amount."""
+"""The parent's end of the socket to an engine's process: never blocks, and holds a bounded amount.
+
+Every message has an owner, and those of one owner arrive in the order sent. A message in parts takes its time: those
+of other owners overtake it.
+"""
 
 from __future__ import annotations
 
 import socket
 from collections import deque
+from collections.abc import Iterator
 
 from duplex_model.wire import SOCKET_BYTES, Packed, Unpacker
 
@@ -27,6 +32,9 @@ class Link:
         self._unpacker = Unpacker()
         self._backlog: deque[memoryview] = deque()
         self._backlog_bytes = 0
+        self._overtaken: dict[int, deque[Iterator[bytes]]] = {}
+        """By owner: messages in parts, and whatever must not arrive before their end."""
+
         self._broken = False
         self.received_bytes = 0
         self.ended = False
@@ -38,22 +46,37 @@ class Link:
 
     @property
     def backlog_bytes(self) -> int:
-        """What the other end has not taken yet, beyond what the socket holds."""
+        """What the other end has not taken yet, beyond what the socket holds and parts that are overtaken."""
         return self._backlog_bytes
 
-    def send(self, message: bytes) -> None:
+    @property
+    def waiting(self) -> bool:
+        """Whether there is something left for `flush`."""
+        return bool(self._backlog or self._overtaken)
+
+    def send(self, owner: int, message: bytes) -> None:
         """Sends at once what the socket takes, and keeps the rest for `flush`.
 
         A broken connection is not reported here: `receive` tells.
         """
-        if self._broken:
-            return
-        self._backlog.append(memoryview(message))
-        self._backlog_bytes += len(message)
-        self.flush()
+        if owner in self._overtaken:
+            self._overtaken[owner].append(iter((message,)))
+        elif not self._broken:
+            self._queue(message)
+            self._drain()
+
+    def send_in_parts(self, owner: int, parts: Iterator[bytes]) -> None:
+        """Leaves it all to `flush`, which makes and sends a part when there is nothing else to send."""
+        if not self._broken:
+            self._overtaken.setdefault(owner, deque()).append(parts)
 
     def flush(self) -> None:
-        """Sends what the socket takes of what was kept."""
+        """Sends what the socket takes of what was kept, and of one part at most."""
+        self._drain()
+        if not self._backlog and self._next_part():
+            self._drain()
+
+    def _drain(self) -> None:
         try:
             while self._backlog:
                 sent = self._socket.send(self._backlog[0])
@@ -67,6 +90,23 @@ class Link:
             self._broken = True
             self._backlog.clear()
             self._backlog_bytes = 0
+            self._overtaken.clear()
+
+    def _queue(self, message: bytes) -> None:
+        self._backlog.append(memoryview(message))
+        self._backlog_bytes += len(message)
+
+    def _next_part(self) -> bool:
+        """Queues one more part; False when there is none."""
+        for owner, messages in list(self._overtaken.items()):
+            while messages:
+                part = next(messages[0], None)
+                if part is not None:
+                    self._queue(part)
+                    return True
+                messages.popleft()
+            del self._overtaken[owner]
+        return False
 
     def receive(self) -> list[Packed]:
         """The messages completed by all that has come; see `ended` for whether more will.

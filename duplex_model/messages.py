@@ -3,12 +3,16 @@
 A request that wants an answer carries an `id`, and gets exactly one `Output`, `Done` or `Failed` with the same id.
 Sessions are numbered by the parent. Whatever comes in is checked field by field: a message is one of these, or
 `WireError`.
+
+A large state goes in parts, so that frames of other sessions can go between them:
+
+    Part 7 · Part 7 · Feed 8 · Part 7 · Feed 9 · Restore 7
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -30,6 +34,8 @@ from duplex_model.fields import Fields
 
 MAX_ID = 2**53
 SEED_BITS = 63
+PART_BYTES = 1 << 20  # a millisecond or two on the way
+MAX_STATE_BYTES = 64 << 20
 
 _Header = dict[str, object]
 
@@ -100,6 +106,14 @@ class Restore:
 
 
 @dataclass(frozen=True)
+class Part:
+    """A part of a state; the rest is in the `Restore`, or in the `Done` of a `TakeSnapshot`, of the same id."""
+
+    id: int
+    state: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
 class CloseSession:
     """`Session.close`; not answered."""
 
@@ -154,8 +168,54 @@ class Failed:
     """One of `SENDABLE`."""
 
 
-Request = Start | Open | Feed | Say | Interrupt | TakeSnapshot | Restore | CloseSession
-Reply = Progress | Ready | Refused | Output | Done | Failed
+Request = Start | Open | Feed | Say | Interrupt | TakeSnapshot | Part | Restore | CloseSession
+Reply = Progress | Ready | Refused | Output | Part | Done | Failed
+
+WithState = TypeVar("WithState", Restore, Done)
+
+
+def in_parts(message: WithState) -> Iterator[Part | WithState]:
+    """`message` as messages none of which is long, to be sent in this order.
+
+    Raises:
+        WireError: at once, when the state is larger than the other end accepts.
+    """
+    _check_state(len(message.state))
+    return _parts(message)
+
+
+def _parts(message: WithState) -> Iterator[Part | WithState]:
+    rest = (len(message.state) - 1) // PART_BYTES * PART_BYTES if message.state else 0
+    for begin in range(0, rest, PART_BYTES):
+        yield Part(message.id, message.state[begin : begin + PART_BYTES])
+    yield replace(message, state=message.state[rest:])
+
+
+class StateParts:
+    """Puts together what `in_parts` took apart."""
+
+    def __init__(self) -> None:
+        self._states: dict[int, bytearray] = {}
+
+    def add(self, part: Part) -> None:
+        """Keeps a part for the message it belongs to.
+
+        Raises:
+            WireError: the state grows larger than it may be.
+        """
+        state = self._states.setdefault(part.id, bytearray())
+        _check_state(len(state) + len(part.state))
+        state += part.state
+
+    def whole(self, message: WithState) -> WithState:
+        """`message` with all of its state; its parts are kept no longer."""
+        begun = self._states.pop(message.id, None)
+        return message if begun is None else replace(message, state=bytes(begun + message.state))
+
+
+def _check_state(length: int) -> None:
+    if length > MAX_STATE_BYTES:
+        raise WireError(f"expected a state of at most {MAX_STATE_BYTES} bytes, got {length}")
 
 
 def pack(message: Request | Reply) -> bytes:
@@ -177,7 +237,7 @@ def pack(message: Request | Reply) -> bytes:
         case Output(output=output):
             header = {"id": message.id, **_output_header(output)}
             payload = _pcm_bytes(output.pcm)
-        case Done(state=payload):
+        case Done(state=payload) | Part(state=payload):
             header = {"id": message.id}
         case Failed(error=error):
             name = next(name for name, known in _ERRORS.items() if isinstance(error, known))
@@ -346,6 +406,7 @@ _REQUESTS: Mapping[str, Callable[[Fields, bytes], Request]] = MappingProxyType(
         "Say": _read_say,
         "Interrupt": lambda fields, payload: Interrupt(_session(fields)),
         "TakeSnapshot": lambda fields, payload: TakeSnapshot(_id(fields), _session(fields)),
+        "Part": lambda fields, payload: Part(_id(fields), payload),
         "Restore": _read_restore,
         "CloseSession": lambda fields, payload: CloseSession(_session(fields)),
     }
@@ -359,6 +420,7 @@ _REPLIES: Mapping[str, Callable[[Fields, bytes], Reply]] = MappingProxyType(
         "Ready": _read_ready,
         "Refused": lambda fields, payload: Refused(fields.text("text")),
         "Output": _read_output,
+        "Part": lambda fields, payload: Part(_id(fields), payload),
         "Done": lambda fields, payload: Done(_id(fields), payload),
         "Failed": _read_failed,
     }

@@ -51,7 +51,7 @@ from duplex_model.errors import (
     WireError,
 )
 from duplex_model.lanes import check_direction, check_lane_free
-from duplex_model.link import BACKLOG_BYTES
+from duplex_model.link import BACKLOG_BYTES, Link
 from duplex_model.messages import (
     CloseSession,
     Done,
@@ -60,10 +60,12 @@ from duplex_model.messages import (
     Interrupt,
     Open,
     Output,
+    Part,
     Progress,
     Ready,
     Refused,
     Reply,
+    Restore,
     Say,
     Start,
 )
@@ -75,6 +77,7 @@ logger = logging.getLogger(__name__)
 
 _WATCH_S = 0.25
 _EXIT_S = 0.5
+_NO_SESSION = -1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,6 +150,7 @@ class EngineProcess:
 
         # Used by the I/O thread alone.
         self._refusal: str | None = None
+        self._parts = messages.StateParts()
         self._heard_s = now_s
         self._watch_at_s = now_s
         self._selector = selectors.DefaultSelector()
@@ -245,7 +249,7 @@ class EngineProcess:
         request_id = next(self._ids)
         request = request_of(request_id)
         try:
-            packed = messages.pack(request)
+            send = self._sending(session, request)
         except WireError as error:
             raise Unsupported(str(error)) from error
         future: Future[Any] = futures.begun()
@@ -261,18 +265,28 @@ class EngineProcess:
                 assert self._child is not None  # its loss would be the session's failure
                 session.pending[request_id] = Pending(request, session, future, time.monotonic())
                 self._waiting[request_id] = session
-                self._child.link.send(packed)
-            backlog = self._child is not None and self._child.link.backlog_bytes > 0
+                send(self._child.link)
+            backlog = self._child is not None and self._child.link.waiting
         if failure is not None:
             _fail([*dropped, future], type(failure), str(failure))
         if backlog:
             self._wake_up()
         return future
 
+    @staticmethod
+    def _sending(session: RemoteSession, request: Asked) -> Callable[[Link], None]:
+        """What remains to be done under the lock; `WireError` when no message can carry the request."""
+        owner = session.number
+        if isinstance(request, Restore):
+            parts = map(messages.pack, messages.in_parts(request))
+            return lambda link: link.send_in_parts(owner, parts)
+        packed = messages.pack(request)
+        return lambda link: link.send(owner, packed)
+
     def _tell(self, session: RemoteSession, message: Interrupt) -> None:
         with self._lock:
             if not session.closed and session.failure is None and self._child is not None:
-                self._child.link.send(messages.pack(message))
+                self._child.link.send(session.number, messages.pack(message))
         self._wake_up()
 
     def _close_session(self, session: RemoteSession) -> None:
@@ -286,7 +300,7 @@ class EngineProcess:
             session.closed = True
             dropped = self._take_pending(session)
             if session in self._sessions and self._child is not None:
-                self._child.link.send(messages.pack(CloseSession(session.number)))
+                self._child.link.send(session.number, messages.pack(CloseSession(session.number)))
             self._sessions.discard(session)
         _fail(dropped, error, message)
         self._wake_up()
@@ -337,20 +351,21 @@ class EngineProcess:
             self._report()
             return
         self._refusal = None
+        self._parts = messages.StateParts()
         self._heard_s = now_s
         self._selector.register(child.link, selectors.EVENT_READ)
         self._selector.register(child.log_fd, selectors.EVENT_READ)
         self._supervision.started()
         with self._lock:
             self._child = child
-            child.link.send(self._start_message)
+            child.link.send(_NO_SESSION, self._start_message)
         self._report()
 
     def _wait_and_serve(self) -> None:
         """Waits for something to do, at most until the next time to look after the process."""
         child = self._child
         if child is not None:
-            writing = selectors.EVENT_WRITE if child.link.backlog_bytes else 0
+            writing = selectors.EVENT_WRITE if child.link.waiting else 0
             self._selector.modify(child.link, selectors.EVENT_READ | writing)
         for key, _ in self._selector.select(self._timeout_s()):
             if key.fileobj is self._wake_end:
@@ -394,7 +409,14 @@ class EngineProcess:
                 self._report()
             case Refused(text=text):
                 self._refusal = text
-            case Output() | Done() | Failed():
+            case Part():
+                with self._lock:
+                    awaited = reply.id in self._waiting
+                if awaited:  # else of a session that was closed meanwhile
+                    self._parts.add(reply)
+            case Done():
+                self._answer(self._parts.whole(reply))
+            case Output() | Failed():
                 self._answer(reply)
 
     def _answer(self, reply: Output | Done | Failed) -> None:

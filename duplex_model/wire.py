@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from duplex_model.errors import WireError
 
 MAX_HEADER_BYTES = 1 << 20  # a role text fits many times over
-MAX_PAYLOAD_BYTES = 64 << 20  # a frame is 7,680 bytes; the largest payload is a session's state
+MAX_PAYLOAD_BYTES = 4 << 20  # a frame is 7,680 bytes; a session's state goes in parts of a megabyte
 SOCKET_BYTES = 1 << 20  # asked of the system for what was sent and not read; it may grant less
 _LENGTHS = struct.Struct(">II")
 

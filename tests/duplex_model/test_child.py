@@ -8,11 +8,12 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
+from typing import Any
 
 import numpy as np
 import pytest
 
-from duplex_model import messages
+from duplex_model import futures, messages
 from duplex_model.child import EXIT_DIED, Channel, Server
 from duplex_model.contract import Pcm, Prompt, Session, Snapshot, StepOutput, TickGrid
 from duplex_model.errors import PromptError, SessionClosed, SessionFailed, Unsupported, WireError
@@ -24,12 +25,13 @@ from duplex_model.messages import (
     Feed,
     Open,
     Output,
+    Part,
     Reply,
     Request,
     Start,
     TakeSnapshot,
 )
-from duplex_model.wire import MAX_PAYLOAD_BYTES, Unpacker
+from duplex_model.wire import Unpacker
 from tests.duplex_model.engines import ANSWER_S, hum, prompt, silence, until
 
 
@@ -46,7 +48,7 @@ class BrokenSession:
 
     def snapshot(self) -> Future[Snapshot]:
         future: Future[Snapshot] = Future()
-        future.set_result(Snapshot("broken", bytes(MAX_PAYLOAD_BYTES + 1)))
+        future.set_result(Snapshot("broken", bytes(messages.MAX_STATE_BYTES + 1)))
         return future
 
 
@@ -125,6 +127,34 @@ class Parent:
         self.server.close()
         self._socket.close()
         self._ours.close()
+
+
+class LargeSession:
+    """A lane with a state far larger than what a socket holds."""
+
+    def __init__(self, lane: Session) -> None:
+        self.lane = lane
+        self.state = np.random.default_rng(0).bytes(20_000_000)
+        self.feed, self.close = lane.feed, lane.close
+
+    def snapshot(self) -> Future[Snapshot]:
+        return futures.done(Snapshot("loopback", self.state))
+
+    def restore(self, snapshot: Snapshot) -> Future[None]:
+        self.state = snapshot.state
+        return futures.done(None)
+
+
+class LargeStates(LoopbackEngine):
+    """Which opens such sessions."""
+
+    def open(self, prompt: Prompt, *, seed: int) -> Future[Session]:
+        session: Any = LargeSession(super().open(prompt, seed=seed).result())
+        return futures.done(session)
+
+
+def build_large_states(options: object, grid: TickGrid, report: object) -> LargeStates:
+    return LargeStates(grid=grid)
 
 
 @pytest.fixture
@@ -243,7 +273,7 @@ def test_a_state_too_large_to_send_is_unsupported(ends: tuple[Channel, socket.so
     server = Server(BrokenEngine(SessionFailed("")), channel)
     _, failed = answers(server, other, Open(1, 0, prompt(), 1), TakeSnapshot(2, 0))
     assert refusal(failed)[:2] == (2, Unsupported)
-    assert "payload of at most" in refusal(failed)[2]
+    assert "state of at most" in refusal(failed)[2]
 
 
 @pytest.mark.parametrize("request_", [Start("loopback", {}, 0.0, 0.08), Feed(2, 7, silence(), False)])
@@ -264,6 +294,23 @@ def test_a_session_that_is_being_opened_can_only_be_closed(
     with pytest.raises(WireError):
         server.handle(request_)
     slow.read["slow"].set()
+
+
+def test_a_large_state_is_sent_by_nobody_who_has_other_things_to_do(
+    ends: tuple[Channel, socket.socket],
+) -> None:
+    channel, other = ends
+    engine = LargeStates(grid=TickGrid(origin_s=0.0))
+    server = Server(engine, channel)
+    assert answers(server, other, Open(1, 0, prompt(), 1)) == [Done(1)]
+    server.handle(TakeSnapshot(2, 0))  # returns, although nobody reads
+    unpacker, parts, reply = Unpacker(), messages.StateParts(), None
+    while not isinstance(reply, Done):
+        for packed in unpacker.receive(other.recv(1 << 20)):
+            reply = messages.unpack_reply(packed)
+            if isinstance(reply, Part):
+                parts.add(reply)
+    assert parts.whole(reply).state == np.random.default_rng(0).bytes(20_000_000)
 
 
 DEVICE_LOST = """

@@ -26,7 +26,7 @@ def test_what_the_other_end_does_not_read_is_kept_and_sent_in_order(ends: tuple[
     link, other = ends
     sent = [Packed({"n": n}, bytes([n % 256]) * 5000) for n in range(2000)]
     for message in sent:
-        link.send(wire.pack(message.header, message.payload))
+        link.send(0, wire.pack(message.header, message.payload))
     assert link.backlog_bytes > 1_000_000
     unpacker = Unpacker()
     received: list[Packed] = []
@@ -35,6 +35,38 @@ def test_what_the_other_end_does_not_read_is_kept_and_sent_in_order(ends: tuple[
         link.flush()
     assert received == sent
     assert link.backlog_bytes == 0
+
+
+def test_a_message_in_parts_is_overtaken_by_others_and_by_none_of_its_owner(
+    ends: tuple[Link, socket.socket],
+) -> None:
+    link, other = ends
+    made: list[int] = []
+
+    def parts() -> Iterator[bytes]:
+        for n in range(20):
+            made.append(n)
+            yield wire.pack({"part": n}, bytes(500_000))
+
+    link.send_in_parts(1, parts())
+    link.send(1, wire.pack({"after": 0}))
+    link.send_in_parts(1, iter([wire.pack({"after": 1}), wire.pack({"after": 2})]))
+    for _ in range(5):
+        link.flush()
+    assert len(made) < 10, "no more is made than the socket takes"
+    assert link.backlog_bytes < 1_000_000
+    link.send(2, wire.pack({"other": 0}))
+    received: list[Packed] = []
+    unpacker = Unpacker()
+    while link.waiting or len(received) < 24:
+        link.flush()
+        received += unpacker.receive(other.recv(1 << 16))
+    headers = [message.header for message in received]
+    assert [header for header in headers if "other" not in header] == [
+        *({"part": n} for n in range(20)),
+        *({"after": n} for n in range(3)),
+    ]
+    assert headers.index({"other": 0}) <= 10
 
 
 def test_messages_before_the_end_are_received_before_it(ends: tuple[Link, socket.socket]) -> None:
@@ -51,8 +83,10 @@ def test_sending_to_one_that_is_gone_is_silent_and_keeps_nothing(ends: tuple[Lin
     link, other = ends
     other.close()
     for _ in range(3):
-        link.send(wire.pack({}, bytes(1_000_000)))
+        link.send(0, wire.pack({}, bytes(1_000_000)))
     assert link.backlog_bytes == 0
+    link.send_in_parts(0, iter([wire.pack({})]))
+    assert not link.waiting
     assert link.receive() == []
     assert link.ended
 

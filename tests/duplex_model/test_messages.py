@@ -22,6 +22,8 @@ from duplex_model.contract import (
 )
 from duplex_model.errors import EngineDied, SessionFailed, Unsupported, WireError
 from duplex_model.messages import (
+    MAX_STATE_BYTES,
+    PART_BYTES,
     CloseSession,
     Done,
     Failed,
@@ -29,6 +31,7 @@ from duplex_model.messages import (
     Interrupt,
     Open,
     Output,
+    Part,
     Progress,
     Ready,
     Refused,
@@ -37,6 +40,7 @@ from duplex_model.messages import (
     Restore,
     Say,
     Start,
+    StateParts,
     TakeSnapshot,
 )
 from duplex_model.wire import Packed, Unpacker
@@ -68,6 +72,7 @@ REQUESTS: list[Request] = [
     Say(4, 2, "un momento", True),
     Interrupt(2),
     TakeSnapshot(5, 2),
+    Part(6, b"\1\2"),
     Restore(6, 2, "some", b"\0\xff"),
     CloseSession(2),
 ]
@@ -76,6 +81,7 @@ REPLIES: list[Reply] = [
     Ready(CAPABILITIES),
     Ready(replace(CAPABILITIES, context_frames=None)),
     Refused("no such file"),
+    Part(5, b"\1"),
     Output(3, OUTPUT),
     Output(3, replace(OUTPUT, heard_text=None, flags=StepFlag.NONE)),
     Done(5, b"state"),
@@ -170,3 +176,29 @@ def test_any_header_is_a_message_or_an_error(name: str, header: dict[str, object
         except WireError:
             continue
         assert type(message).__name__ == name
+
+
+@pytest.mark.parametrize("length", [0, 1, PART_BYTES - 1, PART_BYTES, PART_BYTES + 1, 5 * PART_BYTES // 2])
+def test_a_state_of_any_length_arrives_whole(length: int) -> None:
+    restore = Restore(6, 2, "some", np.random.default_rng(0).bytes(length))
+    *parts, last = messages.in_parts(restore)
+    assert isinstance(last, Restore)
+    assert all(1 <= len(part.state) <= PART_BYTES for part in parts)
+    received = StateParts()
+    received.add(Part(7, b"of another"))
+    for part in parts:
+        assert isinstance(part, Part)
+        received.add(part)
+    assert received.whole(last) == restore
+    assert received.whole(Done(7, b" session")) == Done(7, b"of another session")
+    assert received.whole(Done(7)) == Done(7), "nothing is kept"
+
+
+def test_a_state_that_is_too_large_is_refused_at_both_ends() -> None:
+    with pytest.raises(WireError, match="a state of at most"):
+        messages.in_parts(Done(1, bytes(MAX_STATE_BYTES + 1)))
+    received = StateParts()
+    for _ in range(MAX_STATE_BYTES // PART_BYTES):
+        received.add(Part(1, bytes(PART_BYTES)))
+    with pytest.raises(WireError, match="a state of at most"):
+        received.add(Part(1, b"x"))

@@ -197,21 +197,31 @@ def test_a_session_that_alone_waits_too_long_fails_alone(begin: Begin) -> None:
     assert engine.sessions_open == 1
 
 
-SLOW = """
+OF_A_TEST = """
 import sys
 from duplex_model import child, spec
-spec.BUILDERS = {"loopback": "tests.duplex_model.test_child:build_slow_voices"}
+spec.BUILDERS = {"loopback": "tests.duplex_model.test_child:ENGINE"}
 sys.exit(child.main(sys.argv[-1:]))
 """
 
 
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Makes every process run the engine of a function in the tests of the child's side."""
+
+    def instead(builder: str) -> None:
+        program = tmp_path / "program"
+        program.write_text(f"#!{sys.executable}{OF_A_TEST.replace('ENGINE', builder)}")
+        program.chmod(0o755)
+        monkeypatch.setattr("sys.executable", str(program))
+
+    return instead
+
+
 def test_a_voice_that_cannot_be_read_in_time_is_given_up_alone(
-    begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    begin: Begin, run: Callable[[str], None]
 ) -> None:
-    slow = tmp_path / "slow"
-    slow.write_text(f"#!{sys.executable}{SLOW}")
-    slow.chmod(0o755)
-    monkeypatch.setattr("sys.executable", str(slow))
+    run("build_slow_voices")
     engine = begin(settings=ProcessSettings(request_hang_s=0.5))
     pid = pid_of(engine)
     with opened(engine) as session:
@@ -225,6 +235,28 @@ def test_a_voice_that_cannot_be_read_in_time_is_given_up_alone(
         assert engine.sessions_open == 1
         opened(engine).close()
     assert pid_of(engine) == pid
+
+
+def test_frames_go_on_while_a_large_state_is_on_its_way(begin: Begin, run: Callable[[str], None]) -> None:
+    run("build_large_states")
+    engine = begin()
+    with opened(engine) as session, opened(engine) as other:
+        taken = session.snapshot().result(ANSWER_S)
+        assert len(taken.state) == 20_000_000
+        changed = type(taken)(taken.checkpoint, taken.state[::-1])
+        os.kill(pid_of(engine), signal.SIGSTOP)  # so that all of this is asked before any of it is done
+        restored = session.restore(changed)
+        after, again = session.feed(hum(0)), session.snapshot()
+        beside = [other.feed(hum(n)) for n in range(20)]
+        order: list[str] = []
+        restored.add_done_callback(lambda _: order.append("restored"))
+        beside[-1].add_done_callback(lambda _: order.append("frames of the other"))
+        os.kill(pid_of(engine), signal.SIGCONT)
+        for n, answer in enumerate(beside):
+            np.testing.assert_array_equal(answer.result(ANSWER_S).pcm, hum(n))
+        np.testing.assert_array_equal(after.result(ANSWER_S).pcm, hum(0))
+        assert again.result(ANSWER_S) == changed
+    assert order == ["frames of the other", "restored"]
 
 
 def test_callers_never_wait_for_a_process_that_reads_nothing(begin: Begin) -> None:
