@@ -1,8 +1,8 @@
 """The process an engine runs in: `python -m duplex_model.child FD`, started by `EngineProcess` and by nobody else.
 
-One thread reads requests and hands them to the engine; the engine's threads answer. Opening alone has threads of its
-own, for a voice may take long to read and prepare, and the frames of other sessions must not wait for it. The process
-leaves when the socket's other end does, whatever it was doing.
+One thread reads requests and hands them to the engine; the engine's threads answer. What takes long and is no frame,
+preparing a voice or sending a state, has threads of its own, so that no frame waits for it. The process leaves when
+the socket's other end does, whatever it was doing.
 """
 
 from __future__ import annotations
@@ -60,9 +60,8 @@ SessionRequest = Feed | Say | Interrupt | TakeSnapshot | Restore
 EXIT_REFUSED = 64
 EXIT_DIED = 65
 EXIT_ORPHANED = 66
-_OPENING_THREADS = (
-    2  # a voice that cannot be read holds up nobody else; more would take the cores from the frames
-)
+# One voice that is slow to read delays nobody who joins with another; more threads would compete with the frames.
+_OPENING_THREADS = 2
 _LEAVE_S = 2.0
 _READ_BYTES = 1 << 18
 _CLOSED = "the session was closed"

@@ -9,8 +9,10 @@ tick grid; sessions are opened there anew from their prompts.
 
 What is bounded, and what happens beyond:
 - requests of a session that are not answered: `max_in_flight`, then the session fails;
-- bytes the process has not read: `link.BACKLOG_BYTES`, then a session that asks for more fails;
-- time without an answer: `hang_s`, then a session fails alone if others are answered, or the process is replaced.
+- bytes the process has not read: `link.BACKLOG_BYTES`, then a session that asks for more fails; a state to restore
+  does not count, as it goes in parts when there is nothing else to send;
+- time without an answer: `hang_s`, then a session fails alone if others are answered, or the process is replaced;
+- time until a session is open: `request_hang_s`, then the engine says that it is full.
 """
 
 from __future__ import annotations
