@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -53,6 +54,28 @@ def rotation_at(positions: Tensor, head_width: int, config: RotaryConfig) -> Rot
     return Rotation(angles.cos().float(), angles.sin().float(), config.layout)
 
 
+class DecodeAttention(Protocol):
+    """See `decode_attention.decode_attention`."""
+
+    def __call__(
+        self, q: Tensor, sink_q: Tensor, keys: Tensor, values: Tensor, filled: Tensor, pinned: Tensor
+    ) -> Tensor:
+        """[B, H, 1, d]."""
+        ...
+
+
+@dataclass(frozen=True)
+class Decode:
+    """How a single new position attends where a kernel reads only the filled part of each ring."""
+
+    attend: DecodeAttention
+    filled: Tensor
+    """int64 [B]: slots attended to, from the first; 0 in a lane that rests."""
+
+    pinned: Tensor
+    """int64 [B]: the slots among them whose keys are pinned."""
+
+
 @dataclass(frozen=True)
 class Span:
     """What all layers of a transformer share in one call on T positions, against S keys."""
@@ -71,6 +94,27 @@ class Span:
 
     pinned: Tensor | None = None
     """bool [B, 1, 1, S]: the pinned keys."""
+
+    decode: Decode | None = None
+    """None: scores are computed for all slots, and those not visible masked."""
+
+
+def decode_of(
+    attend: DecodeAttention, position: Tensor, slots: int, pinned: Tensor | None, executing: Tensor
+) -> Decode:
+    """How one new position of each lane attends by `attend`, in a ring with no slot above the context.
+
+    Such a ring fills from its first slot and then stays full, every slot within reach of the query.
+
+    Args:
+        attend: the kernel.
+        position: int64 [B], of the new keys.
+        slots: S.
+        pinned: int64 [B], P of each lane, or None where nothing is ever pinned.
+        executing: bool [B].
+    """
+    filled = torch.where(executing, (position + 1).clamp(max=slots), 0)
+    return Decode(attend, filled, torch.zeros_like(position) if pinned is None else pinned)
 
 
 def whole_span(length: int, config: TransformerConfig, device: torch.device) -> Span:
@@ -163,10 +207,8 @@ class Attention(StreamingModule):
             assert span.slots is not None
             k = _cached(state[self]["keys"], k, span.slots, state)
             v = _cached(state[self]["values"], v, span.slots, state)
-        weights = self._scores(q, k, span).softmax(dim=-1, dtype=torch.float32).to(v.dtype)
-        y = self._group(weights) @ v
-        y = y.view(*q.shape).transpose(1, 2).flatten(2)
-        out: Tensor = self.out_proj(y)
+        y = self._attend(q, k, v, span) if span.decode is None else self._decode(q, k, v, span, span.decode)
+        out: Tensor = self.out_proj(y.transpose(1, 2).flatten(2))
         return out
 
     def _project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -174,6 +216,18 @@ class Attention(StreamingModule):
         heads = self.in_proj(x).view(*x.shape[:2], -1, self.head_width).transpose(1, 2)
         q, k, v = heads.split([self.kv_heads * self.kv_repeat, self.kv_heads, self.kv_heads], dim=1)
         return q, k, v
+
+    def _attend(self, q: Tensor, k: Tensor, v: Tensor, span: Span) -> Tensor:
+        """[B, H, T, d]."""
+        weights = self._scores(q, k, span).softmax(dim=-1, dtype=torch.float32).to(v.dtype)
+        return (self._group(weights) @ v).view(*q.shape)
+
+    def _decode(self, q: Tensor, k: Tensor, v: Tensor, span: Span, decode: Decode) -> Tensor:
+        """[B, H, 1, d]: as `_attend` in executing lanes."""
+        q = q * self.head_width**-0.5
+        in_window = span.rotation(q)
+        to_sinks = in_window if span.sink_rotation is None else span.sink_rotation(q)
+        return decode.attend(in_window, to_sinks, k, v, decode.filled, decode.pinned)
 
     def _group(self, x: Tensor) -> Tensor:
         """[B, H, T, *] -> [B, H / r, r T, *]: queries that share a key head become rows of one product."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from duplex_model.attention import Attention, Span, ring_span, whole_span
+from duplex_model.attention import Attention, DecodeAttention, Span, decode_of, ring_span, whole_span
 from duplex_model.config import Norm, TransformerConfig
 from duplex_model.streaming import LaneTensor, StreamingModule, StreamingState
 
@@ -112,6 +113,9 @@ class Transformer(StreamingModule):
         self.config = config
         self.sinks = sinks
         self.slots = config.context + turning_steps - 1
+        self.decode_attention: DecodeAttention | None = None
+        """Takes over where every lane has one new position; None to compute those like any others."""
+
         self.layers = nn.ModuleList(TransformerLayer(config, self.slots) for _ in range(config.layers))
 
     def lane_tensors(self) -> Mapping[str, LaneTensor]:
@@ -133,5 +137,10 @@ class Transformer(StreamingModule):
         length = x.shape[1]
         if state is None:
             return whole_span(length, self.config, x.device)
-        own = state[self]
-        return ring_span(own["position"], length, self.slots, self.config, own.get("pinned"))
+        position, pinned = state[self]["position"], state[self].get("pinned")
+        span = ring_span(position, length, self.slots, self.config, pinned)
+        if self.decode_attention is None or length > 1:
+            return span
+        assert self.slots == self.config.context
+        decode = decode_of(self.decode_attention, position, self.slots, pinned, state.executing)
+        return replace(span, decode=decode)
