@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from duplex_model.attention import ATTENTIONS, DecodeAttention, find_decode_attention
 from duplex_model.batcher import EngineOptions
 from duplex_model.catalogue import capabilities
 from duplex_model.checkpoint import SafetensorsFile, load_lm, load_mimi
@@ -51,6 +52,9 @@ class NeuralOptions:
     """Folders of voices known by name, the first to have a name first; they need not exist."""
 
     cuda_graph: bool = False
+    attention: str = "eager"
+    """One of `ATTENTIONS`. No GPU has run `triton` yet."""
+
     engine: EngineOptions = field(default_factory=EngineOptions)
 
 
@@ -82,8 +86,9 @@ def build(options: Mapping[str, object], grid: TickGrid, report: Report) -> Neur
     """The engine of `EngineSpec(kind="neural", options)`.
 
     Options: `checkpoint` (as `source` spells them), `lanes`, `device` (`cpu`, `cuda`, `cuda:1`), `dtype`, `int8`,
-    `window_frames`, `voices` (a folder, before the user's own and the published ones), `cuda_graph`, `gather_ms`,
-    `backlog_frames`, `admit_below`.
+    `window_frames`, `voices` (a folder, before the user's own and the published ones), `cuda_graph`, `attention`
+    (`eager`, or `triton` to read only the filled part of each session's ring), `gather_ms`, `backlog_frames`,
+    `admit_below`.
 
     Raises:
         SpecError: wrong options, or a device that is too small or not there.
@@ -121,6 +126,7 @@ def assemble(
         SpecError: the device is too small.
         CheckpointError: the files are not those of `config`.
     """
+    attend = _decode_attention(options.attention, config)
     if options.device.type == "cuda":
         footprint(config, options).check(options.lanes, torch.cuda.mem_get_info(options.device)[0])
     tokenizer = TextTokenizer(files.text, config.lm.text_card)
@@ -132,6 +138,7 @@ def assemble(
         lm = load_lm(
             config, source, dtype=options.dtype, int8=options.int8, window_frames=options.window_frames
         )
+    lm.transformer.decode_attention = attend
     report(0.9, "making room for the lanes")
     generator = Generator(lm, options.lanes, config.generation)
     model = NeuralModel(
@@ -179,6 +186,11 @@ def _read_options(fields: Fields) -> NeuralOptions:
         raise SpecError("expected dtype bfloat16 or float16 with int8, got float32")
     if cuda_graph and device.type != "cuda":
         raise SpecError(f"expected a CUDA device for cuda_graph, got {device}")
+    attention = fields.text("attention", "eager")
+    if attention not in ATTENTIONS:
+        raise SpecError(f"expected an attention of {', '.join(ATTENTIONS)}, got {attention}")
+    if attention == "triton" and device.type != "cuda":
+        raise SpecError(f"expected a CUDA device for attention triton, got {device}")
     return NeuralOptions(
         lanes=fields.integer("lanes", 1, MAX_LANES, 8),
         device=device,
@@ -187,12 +199,20 @@ def _read_options(fields: Fields) -> NeuralOptions:
         window_frames=fields.integer("window_frames", 2, 1 << 20) if fields.has("window_frames") else None,
         voices=(Path(fields.text("voices")),) if fields.has("voices") else (),
         cuda_graph=cuda_graph,
+        attention=attention,
         engine=EngineOptions(
             gather_s=fields.number("gather_ms", 0.0, 80.0, 10.0) / 1000,
             backlog_frames=fields.integer("backlog_frames", 1, 1000, 12),
             admit_below=fields.number("admit_below", 0.0, 1.0) if fields.has("admit_below") else None,
         ),
     )
+
+
+def _decode_attention(name: str, config: CheckpointConfig) -> DecodeAttention | None:
+    try:
+        return find_decode_attention(name, config.lm.temporal)
+    except ValueError as error:
+        raise SpecError(str(error)) from error
 
 
 def _device(name: str) -> torch.device:

@@ -99,6 +99,27 @@ class Span:
     """None: scores are computed for all slots, and those not visible masked."""
 
 
+ATTENTIONS = ("eager", "triton")
+"""Names for `find_decode_attention`."""
+
+
+def find_decode_attention(name: str, config: TransformerConfig) -> DecodeAttention | None:
+    """The kernels `name` stands for; None for `eager`.
+
+    Raises:
+        ValueError: Triton is not installed, or `config` has shapes that its kernels do not take.
+    """
+    if name == "eager":
+        return None
+    assert name == "triton"
+    try:
+        import duplex_model.decode_attention as kernels  # only here: Triton is optional
+    except ImportError as error:
+        raise ValueError("expected Triton for attention triton, got none: pip install triton") from error
+    kernels.check(config)
+    return kernels.decode_attention
+
+
 def decode_of(
     attend: DecodeAttention, position: Tensor, slots: int, pinned: Tensor | None, executing: Tensor
 ) -> Decode:

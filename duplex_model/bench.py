@@ -2,7 +2,7 @@
 
 Weights are random: speed does not depend on them. Next to each figure stands its floor, the time this machine needs
 to move the bytes that the figure cannot do without, at the bandwidth measured here; the ratio of both is what is
-left to gain. A floor counts every weight once a step, and a lane's whole state, at full context.
+left to gain. A floor counts every weight once a step, and of a lane's state what is filled: all of it at full context.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from duplex_model.attention import ATTENTIONS, find_decode_attention
 from duplex_model.config import CHECKPOINTS, DepthConfig, GenerationConfig, LMConfig, MimiConfig
 from duplex_model.contract import FRAME_S, FRAME_SAMPLES, Capabilities, Pcm, Prompt, TickGrid
 from duplex_model.delays import delayed
@@ -39,6 +40,8 @@ PROMPT_COLUMNS = 130
 
 _PREFIX_BYTES = 16 << 30  # room for a prompt of a whole context
 _WARM_UP_STEPS = 3
+_YOUNG = 0.25
+_YOUNG_STEPS = 50
 _LIVE_S = 4.0
 
 
@@ -51,6 +54,8 @@ class Size:
     mimi: MimiConfig
     dtype: torch.dtype
     lanes: Sequence[int]
+    attention: str = "eager"
+    """One of `ATTENTIONS`."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +77,12 @@ class Row:
 
     size: str
     dtype: str
+    attention: str
     lanes: int
     context_frames: int
+    young_tick_p50_ms: Figure
+    """While every call has filled a quarter of the context; the other ticks are at full context."""
+
     tick_p50_ms: Figure
     tick_p99_ms: Figure
     tick_max_ms: Figure
@@ -89,6 +98,7 @@ class Live:
     """Every lane but one spoken to on the machine's clock, while a session joins the last, prompt not cached."""
 
     size: str
+    attention: str
     lanes: int
     seconds: float
     frames: int
@@ -119,6 +129,7 @@ def random_model(size: Size, lanes: int, device: torch.device, *, cuda_graph: bo
     with torch.device("meta"):
         lm, mimi = RQTransformer(size.lm, sinks=True).to(size.dtype), Mimi(size.mimi)
     generator = Generator(_randomise(lm, device), lanes, GenerationConfig())
+    lm.transformer.decode_attention = find_decode_attention(size.attention, size.lm.temporal)
     anything = {"*": frozenset({"*"})}
     capabilities = Capabilities(
         checkpoint=size.name, licence="ours", languages=anything, translates=False, lanes=lanes
@@ -151,15 +162,18 @@ def measure(size: Size, lanes: int, steps: int, device: torch.device, bandwidth:
     columns = _prompt_columns(size)
     _join(model, 0, columns - 1)
     cold_s, cached_s = _join(model, 0, columns), _join(model, 0, columns)
-    for lane in range(lanes):
-        _join(model, lane, context - 1)
+    _fill(model, round(_YOUNG * context))
+    young_s = _step(model, min(steps, _YOUNG_STEPS))
+    _fill(model, context - 1)
     ticks_s = _step(model, steps)
-    floor_ms = 1000 * floors.tick_s
+    floor_ms = 1000 * floors.tick_s()
     return Row(
         size=size.name,
         dtype=str(size.dtype).removeprefix("torch."),
+        attention=size.attention,
         lanes=lanes,
         context_frames=context,
+        young_tick_p50_ms=Figure(1000 * percentile(young_s, 50), 1000 * floors.tick_s(_YOUNG)),
         tick_p50_ms=Figure(1000 * percentile(ticks_s, 50), floor_ms),
         tick_p99_ms=Figure(1000 * percentile(ticks_s, 99), floor_ms),
         tick_max_ms=Figure(1000 * max(ticks_s), floor_ms),
@@ -179,11 +193,13 @@ class Floors:
         self._temporal_bytes = weight_bytes(model.generator.lm.transformer)
         self._language_bytes = weight_bytes(model.generator.lm)
         self._tick_bytes = self._language_bytes + weight_bytes(model.mimi) + lanes * model.bytes_per_lane
+        self._rings_bytes = lanes * ring_bytes(
+            model.generator.lm.config, model.generator.lm.text_linear.weight.dtype
+        )
 
-    @property
-    def tick_s(self) -> float:
-        """One step of all lanes."""
-        return self._tick_bytes / self._bandwidth
+    def tick_s(self, filled: float = 1.0) -> float:
+        """One step of all lanes, of whose context a share of `filled` holds keys and values."""
+        return (self._tick_bytes - (1 - filled) * self._rings_bytes) / self._bandwidth
 
     @property
     def cached_join_s(self) -> float:
@@ -205,10 +221,16 @@ def weight_bytes(module: nn.Module) -> int:
 
 def keys_and_values_bytes(size: Size) -> int:
     """Bytes of a session's keys and values at full context: what it cannot do without."""
-    temporal, codec = size.lm.temporal, size.mimi.transformer
-    width = torch.empty((), dtype=size.dtype).element_size()
-    language = 2 * temporal.layers * temporal.context * temporal.kv_heads * temporal.head_width * width
-    return language + 2 * 2 * codec.layers * codec.context * codec.width * 4  # encoder and decoder, float32
+    codec = size.mimi.transformer
+    return (
+        ring_bytes(size.lm, size.dtype) + 2 * 2 * codec.layers * codec.context * codec.width * 4
+    )  # encoder and decoder, float32
+
+
+def ring_bytes(lm: LMConfig, dtype: torch.dtype) -> int:
+    """Bytes of a session's keys and values in the language model at full context."""
+    temporal = lm.temporal
+    return 2 * temporal.layers * temporal.context * temporal.kv_heads * temporal.head_width * dtype.itemsize
 
 
 def measure_bandwidth(device: torch.device) -> float:
@@ -246,6 +268,7 @@ def live(size: Size, lanes: int, device: torch.device, graph: bool) -> Live:
         load = engine.load
     return Live(
         size=size.name,
+        attention=size.attention,
         lanes=lanes,
         seconds=_LIVE_S,
         frames=len(answers),
@@ -309,6 +332,12 @@ def _join(model: NeuralModel, lane: int, columns: int) -> float:
     return _now_s(device) - start_s
 
 
+def _fill(model: NeuralModel, columns: int) -> None:
+    """Begins every lane anew after a prompt of so many columns."""
+    for lane in range(model.capabilities.lanes):
+        _join(model, lane, columns)
+
+
 def _step(model: NeuralModel, steps: int) -> list[float]:
     """Seconds of each of `steps` steps of all lanes."""
     lanes = model.capabilities.lanes
@@ -338,20 +367,24 @@ def _now_s(device: torch.device) -> float:
     return time.perf_counter()
 
 
-def sizes(device: torch.device, quick: bool, checkpoints: Sequence[str]) -> list[Size]:
-    """What to measure on `device`."""
+def sizes(
+    device: torch.device, quick: bool, checkpoints: Sequence[str], attentions: Sequence[str]
+) -> list[Size]:
+    """What to measure on `device`, each checkpoint with one attention after the other."""
     if checkpoints:
         dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
         lanes = (1, 2, 4, 8, 16, 32, 64, 96) if device.type == "cuda" else (1,)
-        return [full_size(name, dtype, lanes[:3] if quick else lanes) for name in checkpoints]
-    return [small_size((1, 4, 16) if quick else (1, 2, 4, 8, 16, 32))]
+        plain = [full_size(name, dtype, lanes[:3] if quick else lanes) for name in checkpoints]
+    else:
+        plain = [small_size((1, 4, 16) if quick else (1, 2, 4, 8, 16, 32))]
+    return [replace(size, attention=attention) for size in plain for attention in attentions]
 
 
 def run(arguments: argparse.Namespace) -> Iterator[Row | Live | float]:
     """Bandwidth in bytes per second, a row per size and lanes, and a live call per size, as they are measured."""
     device = torch.device(arguments.device)
     yield (bandwidth := measure_bandwidth(device))
-    for size in sizes(device, arguments.quick, arguments.checkpoint):
+    for size in sizes(device, arguments.quick, arguments.checkpoint, arguments.attention):
         kept = 0
         for lanes in size.lanes:
             steps = 50 if arguments.quick else 500
@@ -395,7 +428,16 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         "--checkpoint", action="append", default=[], choices=list(CHECKPOINTS), help="true shape; repeatable"
     )
     parser.add_argument("--cuda-graph", action="store_true", help="replay a captured step")
+    parser.add_argument(
+        "--attention",
+        action="append",
+        choices=ATTENTIONS,
+        help="triton: kernels that read only the filled part of each ring; repeatable, to compare (default: eager)",
+    )
     options = parser.parse_args(arguments)
+    options.attention = options.attention or ["eager"]
+    if "triton" in options.attention and not options.device.startswith("cuda"):
+        parser.error(f"expected a CUDA device for attention triton, got {options.device}")
     if options.device.startswith("cuda") and not options.checkpoint:
         options.checkpoint = ["personaplex-7b", "hibiki-2b", "hibiki-1b"]
     return options
@@ -404,7 +446,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
 def _report(
     options: argparse.Namespace, bandwidth: float, rows: Sequence[Row], calls: Sequence[Live]
 ) -> dict[str, object]:
-    real_time = {row.size: row.lanes for row in rows if row.keeps_real_time}
+    real_time = {f"{row.size}, {row.attention}": row.lanes for row in rows if row.keeps_real_time}
     return {
         "device": _device_name(options.device),
         "torch": torch.__version__,
@@ -437,8 +479,9 @@ def _device_name(device: str) -> str:
 def _shown(result: Row | Live | float) -> str:
     match result:
         case Row():
-            shown = f"{result.size}, {result.lanes:3} lanes:"
+            shown = f"{result.size}, {result.attention}, {result.lanes:3} lanes:"
             for name in (
+                "young_tick_p50_ms",
                 "tick_p50_ms",
                 "tick_p99_ms",
                 "tick_max_ms",
@@ -451,7 +494,7 @@ def _shown(result: Row | Live | float) -> str:
             return shown
         case Live():
             return (
-                f"{result.size}, live: {result.lanes} lanes for {result.seconds:g} s, "
+                f"{result.size}, {result.attention}, live: {result.lanes} lanes for {result.seconds:g} s, "
                 f"{result.late_frames} of {result.frames} frames late, {result.dropped_frames} dropped, "
                 f"one joined in {result.join_ms:.0f} ms"
             )

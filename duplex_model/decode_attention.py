@@ -89,12 +89,16 @@ def decode_attention(
     y = torch.empty(q.shape, dtype=values.dtype, device=q.device)
     sizes: dict[str, Any] = {"HEADS": heads, "WIDTH": width, "CHUNK": chunk}
     blocks: dict[str, Any] = {"REPEAT": heads // kv_heads, "BLOCK": block}
+    fused: dict[str, Any] = {
+        "enable_fp_fusion": True
+    }  # a product and its sum round once; Triton's default for this is changing
     padded: dict[str, Any] = {"CHUNKS": triton.next_power_of_2(chunks)}
     q, sink_q = q.contiguous(), sink_q.contiguous()
-    _attend_to_chunk[(rows, chunks)](
-        q, sink_q, keys, values, filled, pinned, partial, exponents, slots, **sizes, **blocks
-    )
-    _join_chunks[(rows,)](partial, exponents, filled, y, chunks, **sizes, **padded)
+    with torch.cuda.device_of(q):  # Triton launches on the current device; on a CPU this is nothing
+        _attend_to_chunk[(rows, chunks)](
+            q, sink_q, keys, values, filled, pinned, partial, exponents, slots, **sizes, **blocks, **fused
+        )
+        _join_chunks[(rows,)](partial, exponents, filled, y, chunks, **sizes, **padded, **fused)
     return y
 
 

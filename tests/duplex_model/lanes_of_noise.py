@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import torch
 
+from duplex_model.attention import find_decode_attention
 from duplex_model.config import GenerationConfig, LMConfig, SamplingConfig
 from duplex_model.contract import Capabilities, Prompt, SayCapability
 from duplex_model.delays import delayed
@@ -60,12 +61,14 @@ def noise_model(
     device: str = "cpu",
     cuda_graph: bool = False,
     vocabulary: Vocabulary | None = None,
+    attention: str = "eager",
 ) -> NeuralModel:
     """The checkpoint `name` made small; equal weights at every call."""
     small = small_lm(name)
     config = replace(small, temporal=replace(small.temporal, context=window_frames))
     lm = RQTransformer(config, sinks=True).eval()
     randomise(lm, seed=1, gain=1.5)
+    lm.transformer.decode_attention = find_decode_attention(attention, config.temporal)
     mimi = Mimi(replace(SMALL_MIMI, codebooks=config.own_codebooks, trained_codebooks=16)).eval()
     randomise(mimi, seed=2)
     generator = Generator(lm.to(device, dtype), lanes, replace(SAMPLED, guidance=guidance))

@@ -147,6 +147,8 @@ def test_files_of_another_checkpoint_are_refused(files: CheckpointFiles) -> None
         ({"dtype": "float8"}, "bfloat16"),
         ({"dtype": "float32", "int8": True}, "int8"),
         ({"device": "cpu", "cuda_graph": True}, "CUDA device"),
+        ({"device": "cpu", "attention": "triton"}, "CUDA device for attention triton, got cpu"),
+        ({"device": "cpu", "attention": "flash"}, "eager, triton, got flash"),
         ({"gather_ms": 100}, "gather_ms"),
         ({"lames": 3}, "lames"),
     ],

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import hypothesis.strategies as st
 import pytest
 import torch
 from hypothesis import given, settings
 
-from duplex_model.attention import ring_span, rotation_at
+from duplex_model.attention import find_decode_attention, ring_span, rotation_at
 from duplex_model.config import RotaryConfig, RotaryLayout, TransformerConfig
 
 INTERLEAVED = RotaryConfig(max_period=10_000)
@@ -103,3 +104,11 @@ def test_lanes_at_their_own_positions_get_their_own_spans() -> None:
         alone = ring_span(positions[lane : lane + 1], 2, 9, config(8), pinned[lane : lane + 1])
         assert torch.equal(together.visible[lane], alone.visible[0])
         assert torch.equal(together.rotation.sin[lane], alone.rotation.sin[0])
+
+
+def test_without_triton_only_the_eager_attention_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "triton", None)
+    monkeypatch.delitem(sys.modules, "duplex_model.decode_attention", raising=False)
+    assert find_decode_attention("eager", config(8)) is None
+    with pytest.raises(ValueError, match="pip install triton"):
+        find_decode_attention("triton", config(8))

@@ -39,7 +39,8 @@ def test_int8_weights_are_counted_as_they_are_kept() -> None:
 def test_a_row_is_measured_at_full_context() -> None:
     row = bench.measure(bench.small_size((2,)), 2, 3, torch.device("cpu"), 1e10, graph=False)
     assert (row.lanes, row.context_frames) == (2, 250)
-    for figure in (row.tick_p50_ms, row.join_cold_ms, row.join_cached_ms):
+    assert 0 < row.young_tick_p50_ms.floor < row.tick_p50_ms.floor
+    for figure in (row.young_tick_p50_ms, row.tick_p50_ms, row.join_cold_ms, row.join_cached_ms):
         assert figure.ratio == figure.measured / figure.floor
     assert row.session_mib.ratio == pytest.approx(1.0, abs=0.05)
 
@@ -48,6 +49,23 @@ def test_an_unknown_checkpoint_is_refused(capsys: pytest.CaptureFixture[str]) ->
     with pytest.raises(SystemExit):
         bench.main(["--checkpoint", "moshi-700b"])
     assert "moshiko-7b" in capsys.readouterr().err
+
+
+def test_one_command_compares_attentions() -> None:
+    cpu = torch.device("cpu")
+    compared = bench.sizes(cpu, True, ["hibiki-1b", "hibiki-2b"], ["eager", "triton"])
+    assert [(size.name, size.attention) for size in compared] == [
+        ("hibiki-1b", "eager"),
+        ("hibiki-1b", "triton"),
+        ("hibiki-2b", "eager"),
+        ("hibiki-2b", "triton"),
+    ]
+
+
+def test_kernels_are_not_timed_without_a_gpu(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        bench.main(["--device", "cpu", "--attention", "eager", "--attention", "triton"])
+    assert "CUDA device for attention triton, got cpu" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from duplex_model.attention import ATTENTIONS
 from duplex_model.contract import Pcm
 from duplex_model.cuda_graph import Captured, Eager
 from duplex_model.neural import NeuralModel
@@ -34,10 +35,13 @@ def test_a_captured_function_keeps_its_state_in_place() -> None:
 
 
 @pytest.mark.gpu
+@pytest.mark.parametrize("attention", ATTENTIONS)
 @pytest.mark.parametrize("name", ["personaplex-7b", "hibiki-2b"])
-def test_a_captured_step_says_what_its_eager_twin_says(name: str) -> None:
-    eager = noise_model(3, name, device="cuda")
-    graph = noise_model(3, name, device="cuda", cuda_graph=True)
+def test_a_captured_step_says_what_its_eager_twin_says(name: str, attention: str) -> None:
+    if attention == "triton":
+        pytest.importorskip("triton")
+    eager = noise_model(3, name, device="cuda", attention=attention)
+    graph = noise_model(3, name, device="cuda", attention=attention, cuda_graph=True)
     for expected, got in zip(conversation(eager), conversation(graph), strict=True):
         assert np.array_equal(expected, got)
 

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import hypothesis.strategies as st
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from torch import Tensor
 
-from duplex_model.attention import DecodeAttention
+from duplex_model.attention import ATTENTIONS, DecodeAttention
 from duplex_model.config import CHECKPOINTS, RotaryConfig, RotaryLayout, TransformerConfig
 from duplex_model.cuda_graph import Captured
 from duplex_model.streaming import StreamingState
 from duplex_model.transformer import Transformer
+from tests.duplex_model.batches import noise
+from tests.duplex_model.lanes_of_noise import PROMPT, noise_model
 from tests.duplex_model.small import randomise
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -27,12 +33,12 @@ pytest.importorskip("triton", reason="no Triton: `pip install triton` runs these
 from duplex_model import decode_attention  # noqa: E402
 
 PLAIN = TransformerConfig(
-    width=16, layers=2, heads=4, hidden=24, context=11, rotary=RotaryConfig(max_period=10_000)
+    width=16, layers=1, heads=2, hidden=24, context=7, rotary=RotaryConfig(max_period=10_000)
 )
 HALVES = RotaryConfig(max_period=20_000, layout=RotaryLayout.HALVES)
 VARIANTS = {"plain": PLAIN, "shared keys, halves": replace(PLAIN, kv_repeat=2, rotary=HALVES)}
 in_small_pieces = partial(decode_attention.decode_attention, chunk=4, block=2)
-"""Eleven slots in three chunks of two blocks, the last chunk not full."""
+"""Seven slots in two chunks of two blocks, the last chunk not full."""
 
 
 def by_definition(
@@ -137,7 +143,7 @@ def test_lanes_at_their_own_positions_equal_the_eager_attention_past_many_turns(
             state[transformer]["pinned"].copy_(torch.tensor(pinned))
     executing = torch.tensor([True, True, True])
     for step in range(4 * config.context):
-        executing[1:] = torch.tensor([step % 3 > 0, step > 25 and step % 2 == 0])
+        executing[1:] = torch.tensor([step % 3 > 0, step > 16 and step % 2 == 0])
         x = torch.randn(3, 1, config.width, device=DEVICE)
         resting = {name: row.clone() for name, row in states[fast].snapshot_lane(1).items()}
         for state in states.values():
@@ -161,14 +167,54 @@ def test_several_positions_at_once_are_left_to_the_eager_attention() -> None:
     assert torch.equal(got, expected)
 
 
+def test_a_whole_model_says_the_same_with_the_kernels() -> None:
+    said = []
+    for attention in ATTENTIONS:
+        model = noise_model(2, "hibiki-zero-3b", device=DEVICE, attention=attention)
+        for _ in model.prepare(PROMPT, seed=1)(1):
+            pass
+        steps = [model.step(np.tile(0.3 * noise(n), (2, 1)), np.array([n % 4 > 0, True])) for n in range(30)]
+        said.append([step.pcm[1] for step in steps])
+    assert np.array_equal(*said)
+    assert np.any(said)
+
+
 @pytest.mark.parametrize("name", list(CHECKPOINTS))
 def test_every_known_checkpoint_has_shapes_that_the_kernels_take(name: str) -> None:
     decode_attention.check(CHECKPOINTS[name].lm.temporal)
 
 
 def test_other_shapes_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"power of two.*got 6"):
+    with pytest.raises(ValueError, match=r"power of two.*got 12"):
         decode_attention.check(replace(PLAIN, width=24))
+
+
+COMPILE = """
+from triton import compile
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+from duplex_model import decode_attention as kernels
+
+POINTERS = {"filled": "*i64", "pinned": "*i64", "partial": "*fp32", "exponents": "*fp32"}
+SIZES = {"HEADS": 16, "WIDTH": 128, "CHUNK": 256, "REPEAT": 2, "BLOCK": kernels.BLOCK, "CHUNKS": 16}
+for dtype in ("bf16", "fp16", "fp32"):
+    types = POINTERS | {name: "*" + dtype for name in ("q", "sink_q", "keys", "values", "out")}
+    types |= {"slots": "i32", "chunks": "i32"}
+    for kernel in (kernels._attend_to_chunk, kernels._join_chunks):
+        sizes = {name: SIZES[name] for name in kernel.arg_names if name in SIZES}
+        signature = {name: types.get(name, "constexpr") for name in kernel.arg_names}
+        compiled = compile(ASTSource(kernel, signature, sizes), target=GPUTarget("cuda", 90, 32))
+        assert compiled.asm["cubin"]
+"""
+
+
+@pytest.mark.slow
+def test_the_kernels_compile_for_a_gpu_that_is_not_here(tmp_path: Path) -> None:
+    compiled = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
+    compiled["TRITON_CACHE_DIR"] = str(tmp_path)
+    command = [sys.executable, "-W", "ignore", "-c", COMPILE]
+    done = subprocess.run(command, env=compiled, capture_output=True, text=True, timeout=110)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.gpu
