@@ -1,8 +1,8 @@
 """Attention of one new position of every lane, reading only what the lane's ring holds: two Triton kernels.
 
 A ring fills from its first slot and once full is read whole, so what a position attends to is always the ring's
-first `filled` slots. They are read in chunks, each by one program, whose results are then joined (the split-K
-decoding of arXiv:2311.01282; the running softmax is that of arXiv:1805.02867):
+first `filled` slots. They are read in chunks, each by one program, whose results are then joined (as in
+pytorch.org/blog/flash-decoding; the running softmax is that of arXiv:1805.02867):
 
     S = 12, chunks of 4      slots      0 1 2 3 | 4 5 6 7 | 8 9 . .
     filled = 10, pinned = 3  query      s s s w   w w w w   w w       s: turned for sinks, w: for the window
@@ -14,8 +14,9 @@ The grid depends on shapes alone, and lengths are read on the device, so that a 
 Chunks begin at fixed slots: what a lane gets, to the last bit, depends neither on its neighbours nor on how many there
 are. A lane that rests reads nothing and gets zeros. Keys and values are of any floating dtype; sums are float32.
 
-No GPU has run these kernels yet. They were checked in Triton's interpreter on a CPU, so the engine takes them only
-when asked (`attention: triton`), and the sizes of chunks and blocks are reasoned, not tuned.
+No GPU has run these kernels yet. Their numbers were checked in Triton's interpreter on a CPU, and they compile for
+NVIDIA's sm_80 and sm_90. So the engine takes them only when asked (`attention: triton`), and the sizes of chunks and
+blocks are reasoned, not tuned.
 """
 
 # Triton gives its kernels their types.
@@ -33,7 +34,7 @@ from torch import Tensor
 from duplex_model.config import TransformerConfig
 
 CHUNK = 256
-"""Slots of a program. A chunk's result is 1/256 of what it reads, and one lane of 32 heads fills a large GPU."""
+"""Slots of a program. Of bfloat16, a chunk's result is 1/256 of what it reads; 3000 slots of 32 heads are 384 programs."""
 
 BLOCK = 32
 """Slots in registers at a time: 32 keys of 128 channels are 32 float32 registers of each of 128 threads."""
@@ -157,8 +158,8 @@ def _attend_to_chunk(
 @triton.jit
 def _take_in(query, keys, values, start, stop, highest, total, y, WIDTH: tl.constexpr, BLOCK: tl.constexpr):
     """m, l and the o not yet divided by it, [BLOCK] and [BLOCK, WIDTH], after the slots from `start` to `stop`."""
-    for first in range(start, stop, BLOCK):
-        slot = first + tl.arange(0, BLOCK)
+    while start < stop:  # `range` is not interpreted by every Triton and numpy
+        slot = start + tl.arange(0, BLOCK)
         held = slot < stop
         at = slot[:, None] * WIDTH + tl.arange(0, WIDTH)[None, :]
         key = tl.load(keys + at, mask=held[:, None], other=0.0).to(tl.float32)
@@ -170,6 +171,7 @@ def _take_in(query, keys, values, start, stop, highest, total, y, WIDTH: tl.cons
         total = total * fading + weight
         y = y * fading[:, None] + weight[:, None] * value
         highest = higher
+        start += BLOCK
     return highest, total, y
 
 

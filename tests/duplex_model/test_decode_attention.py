@@ -100,6 +100,7 @@ def test_scores_far_apart_neither_overflow_nor_vanish() -> None:
     torch.testing.assert_close(y.double(), by_definition(*arguments, [11], [2]), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.filterwarnings("ignore:All-NaN slice encountered:RuntimeWarning")  # of the interpreter
 def test_a_lane_gets_the_same_bits_whoever_is_beside_it() -> None:
     inputs = tensors(3, 4, 2, 11, 8, torch.float32)
     alone = in_small_pieces(*(tensor[1:2] for tensor in inputs), lengths([9]), lengths([3]))
@@ -111,6 +112,7 @@ def test_a_lane_gets_the_same_bits_whoever_is_beside_it() -> None:
     assert not among[2].any()
 
 
+@pytest.mark.filterwarnings("ignore:All-NaN slice encountered:RuntimeWarning")  # of the interpreter
 def test_one_bad_value_in_one_chunk_shows() -> None:
     q, sink_q, keys, values = tensors(1, 2, 1, 11, 8, torch.float32)
     keys[0, 0, 6, 3] = torch.nan
