@@ -193,9 +193,8 @@ class Floors:
         self._temporal_bytes = weight_bytes(model.generator.lm.transformer)
         self._language_bytes = weight_bytes(model.generator.lm)
         self._tick_bytes = self._language_bytes + weight_bytes(model.mimi) + lanes * model.bytes_per_lane
-        self._rings_bytes = lanes * ring_bytes(
-            model.generator.lm.config, model.generator.lm.text_linear.weight.dtype
-        )
+        lm = model.generator.lm
+        self._rings_bytes = lanes * ring_bytes(lm.config, lm.text_emb.weight.dtype)
 
     def tick_s(self, filled: float = 1.0) -> float:
         """One step of all lanes, of whose context a share of `filled` holds keys and values."""
@@ -222,9 +221,8 @@ def weight_bytes(module: nn.Module) -> int:
 def keys_and_values_bytes(size: Size) -> int:
     """Bytes of a session's keys and values at full context: what it cannot do without."""
     codec = size.mimi.transformer
-    return (
-        ring_bytes(size.lm, size.dtype) + 2 * 2 * codec.layers * codec.context * codec.width * 4
-    )  # encoder and decoder, float32
+    encoder_and_decoder = 2 * 2 * codec.layers * codec.context * codec.width * 4  # float32
+    return ring_bytes(size.lm, size.dtype) + encoder_and_decoder
 
 
 def ring_bytes(lm: LMConfig, dtype: torch.dtype) -> int:

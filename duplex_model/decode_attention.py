@@ -34,7 +34,7 @@ from torch import Tensor
 from duplex_model.config import TransformerConfig
 
 CHUNK = 256
-"""Slots of a program. Of bfloat16, a chunk's result is 1/256 of what it reads; 3000 slots of 32 heads are 384 programs."""
+"""Slots of a program. A chunk's result is 1/256 of the bfloat16 it reads; 3000 slots of 32 heads are 384 programs."""
 
 BLOCK = 32
 """Slots in registers at a time: 32 keys of 128 channels are 32 float32 registers of each of 128 threads."""
@@ -90,9 +90,8 @@ def decode_attention(
     y = torch.empty(q.shape, dtype=values.dtype, device=q.device)
     sizes: dict[str, Any] = {"HEADS": heads, "WIDTH": width, "CHUNK": chunk}
     blocks: dict[str, Any] = {"REPEAT": heads // kv_heads, "BLOCK": block}
-    fused: dict[str, Any] = {
-        "enable_fp_fusion": True
-    }  # a product and its sum round once; Triton's default for this is changing
+    # A product and its sum round once. Said here, as Triton's default is about to change.
+    fused: dict[str, Any] = {"enable_fp_fusion": True}
     padded: dict[str, Any] = {"CHUNKS": triton.next_power_of_2(chunks)}
     q, sink_q = q.contiguous(), sink_q.contiguous()
     with torch.cuda.device_of(q):  # Triton launches on the current device; on a CPU this is nothing
