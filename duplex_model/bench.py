@@ -29,7 +29,8 @@ from duplex_model.generator import Generator
 from duplex_model.lm import RQTransformer, TokenEmbedding
 from duplex_model.load import percentile
 from duplex_model.mimi import Mimi
-from duplex_model.neural import PIECE_COLUMNS, Columns, NeuralModel
+from duplex_model.neural import Columns, NeuralModel
+from duplex_model.prefill import PIECE_COLUMNS
 from duplex_model.prompt import PromptColumns
 
 _Model = TypeVar("_Model", bound=nn.Module)

@@ -13,6 +13,7 @@ from duplex_model.delays import delayed
 from duplex_model.errors import PromptError
 from duplex_model.generator import Generator
 from duplex_model.lm import RQTransformer
+from duplex_model.long_call import SINKS_ONLY, LongCallPlan
 from duplex_model.mimi import Mimi
 from duplex_model.neural import Columns, NeuralModel, Vocabulary
 from duplex_model.prompt import PromptColumns
@@ -60,6 +61,8 @@ def noise_model(
     device: str = "cpu",
     cuda_graph: bool = False,
     vocabulary: Vocabulary | None = None,
+    long_calls: LongCallPlan = SINKS_ONLY,
+    ends_source: bool = False,
 ) -> NeuralModel:
     """The checkpoint `name` made small; equal weights at every call."""
     small = small_lm(name)
@@ -83,5 +86,7 @@ def noise_model(
         capabilities=capabilities,
         prompter=random_prompter(config),
         vocabulary=vocabulary or Letters(),
+        long_calls=long_calls,
+        ends_source=ends_source,
         cuda_graph=cuda_graph,
     )
