@@ -13,7 +13,7 @@ from duplex_model.attention import ATTENTIONS, DecodeAttention, find_decode_atte
 from duplex_model.batcher import EngineOptions
 from duplex_model.catalogue import capabilities
 from duplex_model.checkpoint import SafetensorsFile, load_lm, load_mimi
-from duplex_model.config import CheckpointConfig
+from duplex_model.config import CheckpointConfig, LongCalls
 from duplex_model.contract import TickGrid
 from duplex_model.engine import NeuralEngine
 from duplex_model.errors import CheckpointError, SpecError
@@ -21,6 +21,7 @@ from duplex_model.fields import Fields
 from duplex_model.generator import Generator
 from duplex_model.lanes import MAX_LANES
 from duplex_model.lm import RQTransformer
+from duplex_model.long_call import plan_for
 from duplex_model.mimi import Mimi
 from duplex_model.neural import PREFIX_BYTES, NeuralModel
 from duplex_model.prompter import HybridPrompter
@@ -48,6 +49,9 @@ class NeuralOptions:
     window_frames: int | None = None
     """Frames attended to; None for as many as the checkpoint was trained on."""
 
+    long_calls: LongCalls | None = None
+    """None for what suits the checkpoint."""
+
     voices: tuple[Path, ...] = ()
     """Folders of voices known by name, the first to have a name first; they need not exist."""
 
@@ -64,13 +68,12 @@ class Footprint:
 
     weights: int
     lane: int
+    aside: int
+    """Lanes outside the batch: one in which sessions begin, room for a prompt, and one to renew lanes."""
 
     def check(self, lanes: int, free: int) -> None:
-        """`SpecError`, with what would fit, unless `free` bytes are enough for `lanes` lanes.
-
-        Beside them there is a lane in which sessions begin, and room for a prompt in progress.
-        """
-        left = free - self.weights - 2 * self.lane - PREFIX_BYTES - _RESERVE_BYTES
+        """`SpecError`, with what would fit, unless `free` bytes are enough for `lanes` lanes."""
+        left = free - self.weights - self.aside * self.lane - PREFIX_BYTES - _RESERVE_BYTES
         if left >= lanes * self.lane:
             return
         gib = 2**30
@@ -86,9 +89,9 @@ def build(options: Mapping[str, object], grid: TickGrid, report: Report) -> Neur
     """The engine of `EngineSpec(kind="neural", options)`.
 
     Options: `checkpoint` (as `source` spells them), `lanes`, `device` (`cpu`, `cuda`, `cuda:1`), `dtype`, `int8`,
-    `window_frames`, `voices` (a folder, before the user's own and the published ones), `cuda_graph`, `attention`
-    (`eager`, or `triton` to read only the filled part of each session's ring), `gather_ms`, `backlog_frames`,
-    `admit_below`.
+    `window_frames`, `long_calls` (`sinks`, `refresh`, `restart`), `voices` (a folder, before the user's own and the
+    published ones), `cuda_graph`, `attention` (`eager`, or `triton` to read only the filled part of each session's
+    ring), `gather_ms`, `backlog_frames`, `admit_below`, `threads` (of a CPU, 1).
 
     Raises:
         SpecError: wrong options, or a device that is too small or not there.
@@ -97,7 +100,11 @@ def build(options: Mapping[str, object], grid: TickGrid, report: Report) -> Neur
     fields = Fields(options, "neural options", SpecError)
     source = parse_source(fields.text("checkpoint"))
     chosen = _read_options(fields)
+    threads = fields.integer("threads", 1, 256, 1)
     fields.end()
+    # Threads of OpenMP spin while they wait for one another: with one busy neighbour on two cores a step of 9 ms took
+    # 550 ms. They also change the last bits of a sum, so their number is fixed and not the machine's.
+    torch.set_num_threads(threads)
     report(0.0, f"looking for {source.config.name} in {source.where}, licence {source.config.licence}")
     files = find_files(source, report=lambda done, words: report(done / 2, words))
     chosen = replace(chosen, voices=(*chosen.voices, user_folder(), *_published_voices(files)))
@@ -147,6 +154,12 @@ def assemble(
         capabilities=capabilities(config, lanes=options.lanes, window_frames=lm.config.temporal.context),
         prompter=HybridPrompter(config, lm.config, mimi, tokenizer, options.voices),
         vocabulary=tokenizer,
+        long_calls=plan_for(
+            options.long_calls or config.long_calls,
+            trained_frames=config.trained_frames,
+            window_frames=lm.config.temporal.context,
+        ),
+        ends_source=config.ends_source,
         cuda_graph=options.cuda_graph,
     )
     report(1.0, f"{config.name} is ready for {options.lanes} sessions")
@@ -173,7 +186,8 @@ def footprint(config: CheckpointConfig, options: NeuralOptions) -> Footprint:
     weights = sum(parameter.numel() * parameter.element_size() for parameter in lm.parameters())
     lane = rows * StreamingState(lm, 1).bytes_per_lane + StreamingState(mimi, 1).bytes_per_lane
     codec = sum(parameter.numel() * parameter.element_size() for parameter in mimi.parameters())
-    return Footprint(weights=(weights // 2 if options.int8 else weights) + codec, lane=lane)
+    aside = 2 if (options.long_calls or config.long_calls) is LongCalls.SINKS else 3
+    return Footprint(weights=(weights // 2 if options.int8 else weights) + codec, lane=lane, aside=aside)
 
 
 def _read_options(fields: Fields) -> NeuralOptions:
@@ -191,12 +205,16 @@ def _read_options(fields: Fields) -> NeuralOptions:
         raise SpecError(f"expected an attention of {', '.join(ATTENTIONS)}, got {attention}")
     if attention == "triton" and device.type != "cuda":
         raise SpecError(f"expected a CUDA device for attention triton, got {device}")
+    long_calls = fields.text("long_calls", "") or None
+    if long_calls not in (None, *(method.value for method in LongCalls)):
+        raise SpecError(f"expected long_calls sinks, refresh or restart, got {long_calls}")
     return NeuralOptions(
         lanes=fields.integer("lanes", 1, MAX_LANES, 8),
         device=device,
         dtype=DTYPES[dtype],
         int8=int8,
         window_frames=fields.integer("window_frames", 2, 1 << 20) if fields.has("window_frames") else None,
+        long_calls=None if long_calls is None else LongCalls(long_calls),
         voices=(Path(fields.text("voices")),) if fields.has("voices") else (),
         cuda_graph=cuda_graph,
         attention=attention,

@@ -45,6 +45,15 @@ class BatchStep:
     """[B], numbers given to `BatchModel.say` whose last frame this is."""
 
 
+@dataclass(frozen=True)
+class Upkeep:
+    """A lane that a piece of work would be good for."""
+
+    lane: int
+    due: bool
+    """Whether it had better be done before the lane's next step; otherwise, when there is time."""
+
+
 Prefill = Callable[[int], Iterator[None]]
 """Takes a prompt into the lane given: one piece at every `next`, all the same size, until the iterator ends.
 
@@ -89,6 +98,18 @@ class BatchModel(Protocol):
 
     def interrupt(self, lane: int) -> tuple[int, ...]:
         """Fades out what is heard and drops what is left to say; the notices dropped with it."""
+        ...
+
+    def end_input(self, lane: int) -> None:
+        """The speaker of `lane` has finished; the frame heard next says so, where the model can be told."""
+        ...
+
+    def upkeep(self) -> Sequence[Upkeep]:
+        """Lanes with upkeep to do, the most urgent first; costs no time and does nothing."""
+        ...
+
+    def keep_up(self, lane: int) -> None:
+        """Does one piece of a lane's upkeep. Whether and when it is done shows in what the lane says."""
         ...
 
     def snapshot(self, lane: int) -> Iterator[bytes]:

@@ -34,7 +34,7 @@ from duplex_model.errors import DuplexModelError, EngineDied, EngineFull, Sessio
 from duplex_model.lanes import check_direction, check_lane_free
 from duplex_model.load import Load, LoadMeter
 from duplex_model.scheduler import Aside, Scheduler, Situation, Step, Wait, Work
-from duplex_model.session import Hear, Interrupt, NeuralSession, Restore, Speak, TakeSnapshot, Task
+from duplex_model.session import EndInput, Hear, Interrupt, NeuralSession, Restore, Speak, TakeSnapshot, Task
 
 logger = logging.getLogger(__name__)
 
@@ -217,6 +217,8 @@ class Batcher:
                 self._step(lanes)
             case Aside(Work.PREFILL, lane):
                 self._prefill(lane)
+            case Aside(Work.UPKEEP, lane):
+                self._keep_up(lane)
             case Aside(_, lane):
                 self._copy(lane)
         return self.now_s()
@@ -235,18 +237,21 @@ class Batcher:
     def _obey(self) -> None:
         """Passes on what costs no time and comes before the next frame."""
         for session in self._living():
-            while (task := self._take(session, Speak, Interrupt)) is not None:
+            while (task := self._take(session, Speak, Interrupt, EndInput)) is not None:
                 try:
                     cut_off = self._tell(session, task)
                 except DuplexModelError as error:
                     task.future.set_exception(error)
                 else:
                     self._finish(session, cut_off)
-                    if isinstance(task, Interrupt):
+                    if isinstance(task, Interrupt | EndInput):
                         task.future.set_result(None)
                 self._taken.clear()
 
     def _tell(self, session: NeuralSession, task: Task) -> tuple[int, ...]:
+        if isinstance(task, EndInput):
+            self._model.end_input(session.lane)
+            return ()
         if not isinstance(task, Speak):
             return self._model.interrupt(session.lane)
         notice = session.notices_asked
@@ -299,10 +304,19 @@ class Batcher:
             heads = {lane: session.tasks[0] for lane, session in self._sessions.items() if session.tasks}
             # A lane given back after this turn began is cleared in the next one, before its new session's prompt.
             joining = [opening.session.lane for opening in list(self._openings)[:1]]
-            asides = [Aside(Work.PREFILL, lane) for lane in joining if lane not in self._unclean]
+            upkeep = [entry for entry in self._model.upkeep() if entry.lane in self._sessions]
+            held = [entry.lane for entry in upkeep if entry.due and self._may_be_held(entry.lane)]
+            asides = [Aside(Work.UPKEEP, lane) for lane in held]
+            asides += [Aside(Work.PREFILL, lane) for lane in joining if lane not in self._unclean]
             asides += [Aside(Work.COPY, lane) for lane, head in heads.items() if not isinstance(head, Hear)]
-            ready = [lane for lane, head in heads.items() if isinstance(head, Hear)]
-            return Situation(listening=list(self._sessions), ready=ready, asides=asides)
+            asides += [Aside(Work.UPKEEP, entry.lane) for entry in upkeep if entry.lane not in held]
+            ready = [lane for lane, head in heads.items() if isinstance(head, Hear) and lane not in held]
+            listening = [lane for lane in self._sessions if lane not in held]
+            return Situation(listening=listening, ready=ready, asides=asides)
+
+    def _may_be_held(self, lane: int) -> bool:
+        """A lane waits for its upkeep until a second frame comes; then it goes on, and is renewed another time."""
+        return sum(isinstance(task, Hear) for task in self._sessions[lane].tasks) <= 1
 
     def _step(self, lanes: Sequence[int]) -> None:
         heard = self._take_frames(lanes)
@@ -380,6 +394,11 @@ class Batcher:
             self._openings.remove(opening)
         self._end_session(opening.session, error)
         opening.future.set_exception(error)
+
+    def _keep_up(self, lane: int) -> None:
+        started_s = self.now_s()
+        self._model.keep_up(lane)
+        self._scheduler.done(Work.UPKEEP, self.now_s() - started_s)
 
     def _copy(self, lane: int) -> None:
         with self._changed:

@@ -30,7 +30,8 @@ from duplex_model.generator import Generator
 from duplex_model.lm import RQTransformer, TokenEmbedding
 from duplex_model.load import percentile
 from duplex_model.mimi import Mimi
-from duplex_model.neural import PIECE_COLUMNS, Columns, NeuralModel
+from duplex_model.neural import Columns, NeuralModel
+from duplex_model.prefill import PIECE_COLUMNS
 from duplex_model.prompt import PromptColumns
 
 _Model = TypeVar("_Model", bound=nn.Module)
@@ -401,6 +402,7 @@ def main(arguments: Sequence[str]) -> int:
     """Measures, shows a table, and ends with all of it as one line of JSON."""
     options = _parse(arguments)
     torch.manual_seed(0)
+    torch.set_num_threads(options.threads)
     rows: list[Row] = []
     calls: list[Live] = []
     bandwidth = 0.0
@@ -425,6 +427,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--checkpoint", action="append", default=[], choices=list(CHECKPOINTS), help="true shape; repeatable"
     )
+    parser.add_argument("--threads", type=int, default=1, help="of the CPU, as the engine's own option (1)")
     parser.add_argument("--cuda-graph", action="store_true", help="replay a captured step")
     parser.add_argument(
         "--attention",

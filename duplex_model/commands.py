@@ -93,7 +93,7 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     run.add_argument(
         "--tail-s", type=_seconds, default=0.0, metavar="S",
-        help="silence heard after the input, so that an interpreter that lags can finish (0)",
+        help="silence heard after the input, told to be its end, so that an interpreter that lags can finish (0)",
     )  # fmt: skip
 
 

@@ -351,6 +351,14 @@ _HIBIKI_ZERO_3B = LMConfig(
 )
 
 
+class LongCalls(Enum):
+    """What becomes of a call that has passed the longest sequence seen in training (see `long_call`)."""
+
+    SINKS = "sinks"  # goes on: the ring turns behind the pinned prompt
+    REFRESH = "refresh"  # at a silence, prompt and recent frames are computed anew at small positions
+    RESTART = "restart"  # at a pause, begins anew and remembers nothing
+
+
 @dataclass(frozen=True, kw_only=True)
 class CheckpointConfig:
     """One published checkpoint: where it is, what it may be used for, and its architecture."""
@@ -382,6 +390,12 @@ class CheckpointConfig:
     role_text: bool = False
     voice_prompt: bool = False
     say: SayCapability = SayCapability.UNTESTED
+    long_calls: LongCalls = LongCalls.SINKS
+    """Unless the engine is told otherwise."""
+
+    ends_source: bool = False
+    """Trained with `LMConfig.end_of_source`: told that the speaker has finished, it says the rest (Hibiki)."""
+
     end_as_padding: bool = False
     """An early end-of-text is read as padding: its embedding is replaced at load (Hibiki)."""
 
@@ -441,6 +455,8 @@ _HIBIKI = CheckpointConfig(
     mimi_file="mimi-pytorch-e351c8d8@125.safetensors",
     text_file="tokenizer_spm_48k_multi6_2.model",
     generation=GenerationConfig(text=SamplingConfig(temperature=0.8, top_k=50)),
+    long_calls=LongCalls.RESTART,
+    ends_source=True,
     end_as_padding=True,
 )
 

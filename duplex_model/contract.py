@@ -19,7 +19,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from math import floor
 from types import TracebackType
-from typing import Literal, Protocol, Self
+from typing import Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -229,6 +229,18 @@ class Session(Protocol):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None: ...
+
+
+@runtime_checkable
+class EndsInput(Protocol):
+    """A session that can be told that its speaker has finished, for good: the end of a recording, not a pause."""
+
+    def end_input(self) -> None:
+        """Tells it, with the next frame fed; the silence fed from then on gives it time to say the rest.
+
+        A checkpoint that was not trained to be told so hears that frame as any other.
+        """
+        ...
 
 
 class Engine(Protocol):

@@ -66,6 +66,9 @@ class GeneratedFrame:
     finite: Tensor
     """bool [lanes]: whether every logit of the step was; a token is drawn whatever they are."""
 
+    column: Tensor
+    """int64 [lanes, streams]: the column of the table that the step read."""
+
 
 def _known_or(known: Tensor, chosen: Tensor) -> Tensor:
     return torch.where(known == TO_SAMPLE, chosen, known)
@@ -144,6 +147,7 @@ class Generator:
             self.monologue.as_self(state).clone(),
             self.monologue.busy(state),
             self._finite.clone(),
+            column,
         )
         self.table.end_step(state)
         return step
@@ -247,6 +251,28 @@ class Generator:
         executing = torch.arange(self.lanes, device=self.device) == lane
         nothing = self.sample_everything[:, :1].expand(-1, self.lm.config.heard_codebooks)
         self.step(nothing, self.sample_everything, executing)
+
+    def seed_of(self, lane: int) -> int:
+        """Of the session in `lane`."""
+        return int(self._lanes[self.table]["seed"][lane])
+
+    def rebased(
+        self, lane: int, rows: Sequence[Mapping[str, Tensor]], position: int, seed: int
+    ) -> LaneSnapshot:
+        """What `lane` remembers, with other rows of the language model: as if it stood at `position` now.
+
+        Args:
+            lane: stays as it is.
+            rows: after `position` columns, the last of them equal to those that the lane has read.
+            position: where the lane goes on.
+            seed: of what is drawn from there.
+        """
+        own = self._lanes.snapshot_lane(lane)
+        back = int(own["table.position"]) - position
+        own["table.ring"] = own["table.ring"].roll(-back, dims=1)
+        own["table.position"].fill_(position)
+        own["table.seed"].fill_(seed)
+        return LaneSnapshot(own, rows)
 
     def _rows_of(self, lane: int) -> range:
         return range(lane, self.lanes * self.passes, self.lanes)

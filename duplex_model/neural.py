@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from duplex_model import lane_state
-from duplex_model.batch_model import BatchStep, Mask
+from duplex_model.batch_model import BatchStep, Mask, Upkeep
 from duplex_model.batch_model import Prefill as TakeIn
 from duplex_model.config import TEXT_TOKENS
 from duplex_model.contract import FRAME_SAMPLES, Capabilities, Pcm, Prompt, StepFlag
@@ -24,16 +24,16 @@ from duplex_model.cuda_graph import Captured, Eager
 from duplex_model.errors import EngineFull, PromptError, Unsupported
 from duplex_model.generator import Generator as LanguageGenerator
 from duplex_model.generator import LaneSnapshot
+from duplex_model.long_call import SINKS_ONLY, LongCall, LongCallPlan, unheard
 from duplex_model.mimi import Mimi
 from duplex_model.monologue import MAX_TOKENS
-from duplex_model.prefill import Prefill, PrefixCache
+from duplex_model.prefill import PIECE_COLUMNS, Prefill, Prefix, PrefixCache
 from duplex_model.prompt import PromptColumns
+from duplex_model.renewal import Renewals
+from duplex_model.sound import level_dbfs
 from duplex_model.speech import Notice, Speech
 from duplex_model.streaming import StreamingState
 from duplex_model.text import Characters
-
-PIECE_COLUMNS = 32
-"""Columns of a prompt per piece. Fixed, as a matrix product may round differently at another height."""
 
 PREFIX_BYTES = 1 << 30
 
@@ -71,6 +71,8 @@ class NeuralModel:
         capabilities: Capabilities,
         prompter: Prompter,
         vocabulary: Vocabulary,
+        long_calls: LongCallPlan = SINKS_ONLY,
+        ends_source: bool = False,
         prefix_bytes: int = PREFIX_BYTES,
         cuda_graph: bool = False,
     ) -> None:
@@ -82,6 +84,8 @@ class NeuralModel:
             capabilities: as many lanes as the generator has.
             prompter: of the checkpoint.
             vocabulary: of the checkpoint.
+            long_calls: what becomes of calls longer than what was seen in training.
+            ends_source: whether the model was trained to be told that the speaker has finished.
             prefix_bytes: device memory for states after prompts.
             cuda_graph: replay a captured step; needs a CUDA device.
         """
@@ -98,6 +102,12 @@ class NeuralModel:
         self._mimi_state = StreamingState(mimi, self._lanes)
         self._speech = [self._no_speech() for _ in range(self._lanes)]
         self._text = [Characters() for _ in range(self._lanes)]
+        self._ends_source = ends_source
+        self._plan = long_calls
+        self._calls = [unheard(long_calls, generator.lm.config) for _ in range(self._lanes)]
+        self._renewals = Renewals(
+            long_calls, generator, self._first_step, self._calls, self._clear_but_language
+        )
         self._silence = self._silent_frame()
         at_rest = self._to_device(
             np.zeros((self._lanes, FRAME_SAMPLES), np.float32), np.zeros(self._lanes, bool)
@@ -122,14 +132,27 @@ class NeuralModel:
         def take_in(lane: int) -> Iterator[None]:
             prefix = self._prefixes.get(prompt)
             if prefix is None:
-                prefix = yield from self._prefill((yield from columns))
+                told = yield from columns
+                prefix = Prefix(told, (yield from self._prefill(told)))
                 self._prefixes.put(prompt, prefix)
-            # The step before the first frame is made in a lane apart: made here, it would cost the time of a tick.
-            self._apart.begin(0, prefix, seed)
+            begun = self._first_step(prefix.state, seed)
             yield
-            self.generator.restore(lane, self._apart.snapshot(0, int(self._apart.positions[0])))
+            self.generator.restore(lane, begun)
+            self._calls[lane] = LongCall(self._plan, self.generator.lm.config, prefix.columns)
 
         return take_in
+
+    def upkeep(self) -> Sequence[Upkeep]:
+        """See `BatchModel.upkeep`."""
+        return self._renewals.upkeep()
+
+    def keep_up(self, lane: int) -> None:
+        """See `BatchModel.keep_up`."""
+        self._renewals.keep_up(lane)
+
+    def end_input(self, lane: int) -> None:
+        """See `BatchModel.end_input`."""
+        self._calls[lane].ended = self._ends_source
 
     def step(self, pcm: Pcm, executing: Mask) -> BatchStep:
         """See `BatchModel.step`."""
@@ -144,6 +167,7 @@ class NeuralModel:
             text[lane] = self._text[lane].add(self._vocabulary.piece(int(outputs.text[lane])))
             speech = self._speech[lane]
             said[lane] = speech.fade(said[lane])
+            self._prolong(lane, outputs, pcm)
             notices_done[lane] = speech.stepped(
                 as_self=bool(outputs.as_self[lane]), busy=bool(outputs.busy[lane])
             )
@@ -162,6 +186,7 @@ class NeuralModel:
         if not 1 <= tokens <= MAX_TOKENS:
             raise Unsupported(f"expected a text of 1 to {MAX_TOKENS} tokens, got {tokens}")
         cut_off = self._speech[lane].say(Notice(notice, words, now))
+        self._calls[lane].disturbed()
         if now:
             self.generator.hush(lane)
         return cut_off
@@ -169,6 +194,7 @@ class NeuralModel:
     def interrupt(self, lane: int) -> tuple[int, ...]:
         """See `BatchModel.interrupt`."""
         self.generator.hush(lane)
+        self._calls[lane].disturbed()
         return self._speech[lane].interrupt()
 
     def snapshot(self, lane: int) -> Iterator[bytes]:
@@ -183,7 +209,7 @@ class NeuralModel:
         for name, tensor in tensors.items():
             moved[name] = tensor.to(self._device)
             yield
-        language, mimi, said = _unnamed(moved)
+        language, mimi, said, call = _unnamed(moved)
         position = language.lane.get("table.position")
         expected = self._copy(lane, int(position) if position is not None and not position.dim() else 0)
         if _layout(expected) != _layout(moved):
@@ -192,15 +218,43 @@ class NeuralModel:
             )
         speech = Speech.restored(said["state"], self._speech[lane].delay_frames)
         text = Characters(said["held"])
+        prolonged = LongCall.restored(self._plan, self.generator.lm.config, call)
         self.generator.restore(lane, language)
         self._mimi_state.restore_lane(lane, mimi)
         self._speech[lane], self._text[lane] = speech, text
+        self._calls[lane] = prolonged
+        self._renewals.forget(lane)
 
     def clear(self, lane: int) -> None:
         """See `BatchModel.clear`."""
         self.generator.reset(lane)
+        self._clear_but_language(lane)
+        self._calls[lane] = unheard(self._plan, self.generator.lm.config)
+        self._renewals.forget(lane)
+
+    def _clear_but_language(self, lane: int) -> None:
         self._mimi_state.reset_lane(lane)
         self._speech[lane], self._text[lane] = self._no_speech(), Characters()
+        self._calls[lane] = LongCall(self._plan, self.generator.lm.config, self._calls[lane].prompt)
+
+    def _prolong(self, lane: int, outputs: _Outputs, heard: Pcm) -> None:
+        """Tells the call of a lane what came of a step, whose frame may have faded."""
+        call = self._calls[lane]
+        call.ended = False
+        if not call.records:
+            return
+        silent = (
+            outputs.text[lane] == TEXT_TOKENS.padding
+            and self._speech[lane].idle
+            and max(level_dbfs(heard[lane]), level_dbfs(outputs.pcm[lane])) < self._plan.quiet_dbfs
+        )
+        call.stepped(outputs.column[lane].tolist(), silent=silent)
+        self._renewals.stepped(lane)
+
+    def _first_step(self, prefix: LaneSnapshot, seed: int) -> LaneSnapshot:
+        """The step before the first frame, in a lane apart: in the batch it would cost the time of a tick."""
+        self._apart.begin(0, prefix, seed)
+        return self._apart.snapshot(0, int(self._apart.positions[0]))
 
     def _copy(self, lane: int, positions: int) -> dict[str, Tensor]:
         """The state of a lane that has passed so many positions, by name."""
@@ -210,7 +264,7 @@ class NeuralModel:
         except torch.OutOfMemoryError as error:
             raise Unsupported("expected device memory for a copy of the session, got too little") from error
         said = {"state": self._speech[lane].state(), "held": self._text[lane].held}
-        return _named(language, mimi, said)
+        return _named(language, mimi, said, self._calls[lane].tensors())
 
     def _prefill(self, columns: PromptColumns) -> Generator[None, None, LaneSnapshot]:
         try:
@@ -231,10 +285,11 @@ class NeuralModel:
     @torch.no_grad()
     def _step(self, inputs: Sequence[Tensor]) -> Tensor:
         """The tensor of `_Outputs`."""
-        pcm, executing, hushed = inputs
+        pcm, executing, hushed, ended = inputs
         generator, mimi, state = self.generator, self.mimi, self._mimi_state
         state.executing.copy_(executing)
         codes = mimi.encode(pcm[:, None], state)[:, : generator.lm.config.heard_codebooks, 0]
+        codes = codes.masked_fill(ended[:, None], generator.lm.config.end_of_source)
         given = torch.where(hushed[:, None], self._silence, generator.sample_everything)
         frame = generator.step(codes, given, executing)
         # Before its first whole frame a lane says nothing, and its decoder does not move.
@@ -245,16 +300,17 @@ class NeuralModel:
         finite = frame.finite & said.isfinite().all(dim=-1) & self._heard_is_finite()
         text = frame.tokens[:, 0].masked_fill(~frame.valid, TEXT_TOKENS.padding)
         remarks = torch.stack([text, finite, frame.as_self, frame.saying], dim=-1)
-        return torch.cat([said, remarks.float()], dim=-1)
+        return torch.cat([said, remarks.float(), frame.column.float()], dim=-1)
 
     def _heard_is_finite(self) -> Tensor:
         """[B]: NaN latents become codes like any other, so they are looked for where the encoder keeps the last."""
         return self._mimi_state[self.mimi.downsample]["previous"].flatten(1).isfinite().all(dim=-1)
 
     def _to_device(self, pcm: Pcm, executing: Mask) -> list[Tensor]:
-        """Inputs of `_step`: pcm, executing, and bool [B] for lanes that are given silence."""
+        """Inputs of `_step`: pcm, executing, and bool [B] for lanes given silence, and whose source has ended."""
         hushed = np.array([speech.hush_frames > 0 for speech in self._speech])
-        return [torch.from_numpy(array).to(self._device) for array in (pcm, executing, hushed)]
+        ended = np.array([call.ended for call in self._calls])
+        return [torch.from_numpy(array).to(self._device) for array in (pcm, executing, hushed, ended)]
 
     @torch.no_grad()
     def _silent_frame(self) -> Tensor:
@@ -268,7 +324,7 @@ class NeuralModel:
 
 
 class _Outputs:
-    """What one transfer brings back, float32 [B, 1924]: pcm, then remarks that are exact in float32."""
+    """What one transfer brings back, float32 [B, 1924 + streams]: pcm, then integers that are exact in float32."""
 
     def __init__(self, outputs: Pcm) -> None:
         self.pcm = outputs[:, :FRAME_SAMPLES]
@@ -276,31 +332,35 @@ class _Outputs:
         self.finite = outputs[:, FRAME_SAMPLES + 1] != 0
         self.as_self = outputs[:, FRAME_SAMPLES + 2] != 0
         self.busy = outputs[:, FRAME_SAMPLES + 3] != 0
+        self.column = outputs[:, FRAME_SAMPLES + 4 :].astype(np.int64)
 
 
 def _named(
-    language: LaneSnapshot, mimi: Mapping[str, Tensor], said: Mapping[str, bytes]
+    language: LaneSnapshot, mimi: Mapping[str, Tensor], said: Mapping[str, bytes], call: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
-    """One flat mapping: `lane/…`, `rows/0/…`, `mimi/…`, `speech/state`, `speech/held`."""
+    """One flat mapping: `lane/…`, `rows/0/…`, `mimi/…`, `speech/state`, `speech/held`, `call/…`."""
     speech = {name: torch.tensor(list(spelt), dtype=torch.uint8) for name, spelt in said.items()}
-    groups = {"lane": language.lane, "mimi": mimi, "speech": speech}
+    groups = {"lane": language.lane, "mimi": mimi, "speech": speech, "call": call}
     groups |= {f"rows/{row}": tensors for row, tensors in enumerate(language.rows)}
     return {
         f"{group}/{name}": tensor for group, tensors in groups.items() for name, tensor in tensors.items()
     }
 
 
-def _unnamed(tensors: Mapping[str, Tensor]) -> tuple[LaneSnapshot, Mapping[str, Tensor], Mapping[str, bytes]]:
+def _unnamed(
+    tensors: Mapping[str, Tensor],
+) -> tuple[LaneSnapshot, Mapping[str, Tensor], Mapping[str, bytes], Mapping[str, Tensor]]:
     """What `_named` was given; `Unsupported` when speech is missing or something else."""
-    groups: dict[str, dict[str, Tensor]] = {"lane": {}, "mimi": {}, "speech": {}}
+    groups: dict[str, dict[str, Tensor]] = {"lane": {}, "mimi": {}, "speech": {}, "call": {}}
     for path, tensor in tensors.items():
         group, _, name = path.rpartition("/")
         groups.setdefault(group, {})[name] = tensor
-    lane, mimi, speech = (groups.pop(name) for name in ("lane", "mimi", "speech"))
+    lane, mimi, speech, call = (groups.pop(name) for name in ("lane", "mimi", "speech", "call"))
     if speech.keys() != {"state", "held"}:
         raise Unsupported(f"expected state and held bytes of speech in a snapshot, got {sorted(speech)[:4]}")
     rows = [groups.get(f"rows/{row}", {}) for row in range(len(groups))]
-    return LaneSnapshot(lane, rows), mimi, {name: _bytes(tensor) for name, tensor in speech.items()}
+    said = {name: _bytes(tensor) for name, tensor in speech.items()}
+    return LaneSnapshot(lane, rows), mimi, said, call
 
 
 def _bytes(tensor: Tensor) -> bytes:
@@ -308,9 +368,9 @@ def _bytes(tensor: Tensor) -> bytes:
 
 
 def _layout(tensors: Mapping[str, Tensor]) -> dict[str, tuple[torch.dtype, torch.Size]]:
-    """What must be equal for a state to go where another was; speech is as long as what is to be said."""
+    """What must be equal for a state to go where another was; speech and call are as long as they are."""
     return {
         name: (tensor.dtype, tensor.shape)
         for name, tensor in tensors.items()
-        if not name.startswith("speech/")
+        if not name.startswith(("speech/", "call/"))
     }

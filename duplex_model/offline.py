@@ -12,7 +12,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from duplex_model.contract import FRAME_S, FRAME_SAMPLES, Capabilities, Engine, Pcm, Prompt, StepOutput
+from duplex_model.contract import (
+    FRAME_S,
+    FRAME_SAMPLES,
+    Capabilities,
+    EndsInput,
+    Engine,
+    Pcm,
+    Prompt,
+    StepOutput,
+)
 from duplex_model.errors import PromptError
 from duplex_model.spec import Report
 
@@ -109,19 +118,23 @@ def run_offline(
         pcm: [T] at 24 kHz; its last frame is filled up with silence.
         seed: of the session.
         report: the share of frames done, in this thread.
-        tail_s: silence fed after the recording, so that an interpreter that lags can finish.
+        tail_s: silence fed after the recording, so that an interpreter that lags can finish. Where the session
+            can be told that the speaker has finished, it is told so with the first frame of it.
         now: clock of the timing.
 
     Raises:
         DuplexModelError: what the engine raised.
     """
-    silence = -len(pcm) % FRAME_SAMPLES + round(tail_s / FRAME_S) * FRAME_SAMPLES
-    heard = np.pad(pcm, (0, silence)).reshape(-1, FRAME_SAMPLES)
+    spoken_frames = -(-len(pcm) // FRAME_SAMPLES)
+    frames = spoken_frames + round(tail_s / FRAME_S)
+    heard = np.pad(pcm, (0, frames * FRAME_SAMPLES - len(pcm))).reshape(-1, FRAME_SAMPLES)
     outputs: list[StepOutput] = []
     asked_s = now()
     with engine.open(prompt, seed=seed).result() as session:
         times_s = [now()]
         for frame in heard:
+            if len(outputs) == spoken_frames and isinstance(session, EndsInput):
+                session.end_input()
             outputs.append(session.feed(frame).result())
             times_s.append(now())
             report(len(outputs) / len(heard), f"{len(outputs) * FRAME_S:.1f} of {len(heard) * FRAME_S:.1f} s")

@@ -45,6 +45,10 @@ class PromptColumns:
     embedded: Tensor | None = None
     """[M, D]: what the first M columns add up to, where only that is known (published voices)."""
 
+    def positions(self, max_delay: int) -> int:
+        """P, columns of the prompt itself."""
+        return self.tokens.shape[1] - max_delay - 1
+
 
 def tagged_role(text: str) -> str:
     """`text` between tags, as in training; empty stays empty."""

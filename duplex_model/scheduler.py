@@ -26,6 +26,7 @@ class Work(enum.Enum):
     STEP = enum.auto()
     PREFILL = enum.auto()  # one piece of a prompt
     COPY = enum.auto()  # one piece of a lane's state, to or from the host
+    UPKEEP = enum.auto()  # one piece of what a lane needs for a long call
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Situation:
     """What is asked for at one moment."""
 
     listening: Collection[int]
-    """Lanes with a session that has its prompt."""
+    """Lanes with a session that has its prompt, and that nothing holds back."""
 
     ready: Collection[int]
     """Those of them with a frame to be stepped."""
@@ -135,7 +136,9 @@ class Scheduler:
         if may_step:
             room_s -= self.cost_s(Work.STEP)
         for aside in situation.asides:
-            if self._fits(aside.work, room_s, expected.difference([aside.lane])):
+            # Upkeep is done beside a lane that goes on: it is itself among those who must not be late.
+            others = expected if aside.work is Work.UPKEEP else expected.difference([aside.lane])
+            if self._fits(aside.work, room_s, others):
                 return aside
         if may_step:
             return self._step(tick, situation.ready)

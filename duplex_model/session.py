@@ -42,6 +42,13 @@ class Interrupt:
 
 
 @dataclass(frozen=True, eq=False)
+class EndInput:
+    """The speaker has finished."""
+
+    future: Future[None] = field(default_factory=futures.begun)
+
+
+@dataclass(frozen=True, eq=False)
 class TakeSnapshot:
     """Copy the lane's state out."""
 
@@ -56,7 +63,7 @@ class Restore:
     future: Future[None] = field(default_factory=futures.begun)
 
 
-Task = Hear | Speak | Interrupt | TakeSnapshot | Restore
+Task = Hear | Speak | Interrupt | EndInput | TakeSnapshot | Restore
 
 
 class Desk(Protocol):
@@ -119,6 +126,11 @@ class NeuralSession:
         """See `Session.interrupt`."""
         with suppress(SessionClosed):
             self._desk.ask(self, Interrupt())
+
+    def end_input(self) -> None:
+        """See `EndsInput.end_input`."""
+        with suppress(SessionClosed):
+            self._desk.ask(self, EndInput())
 
     def snapshot(self) -> Future[Snapshot]:
         """See `Session.snapshot`."""

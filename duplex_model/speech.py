@@ -67,6 +67,11 @@ class Speech:
     faded: bool = True
     """Whether that start has left."""
 
+    @property
+    def idle(self) -> bool:
+        """Whether there is no text to be said."""
+        return self.saying is None and not self.waiting
+
     def say(self, notice: Notice) -> tuple[int, ...]:
         """Takes a text; the number of the one cut off, if any.
 

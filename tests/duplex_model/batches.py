@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import inf
 
 import numpy as np
 
-from duplex_model.batch_model import BatchStep, Mask
+from duplex_model.batch_model import BatchStep, Mask, Upkeep
 from duplex_model.contract import (
     FRAME_SAMPLES,
     Capabilities,
@@ -80,6 +80,11 @@ class SumModel:
         self.cleared: list[int] = []
         self.break_with: BaseException | None = None
         self.on_step: Callable[[], None] | None = None
+        self.upkeep_left: dict[int, tuple[int, bool]] = {}
+        """Lane -> pieces of upkeep it needs, and whether they are due."""
+
+        self.kept_up: list[int] = []
+        self.inputs_ended: list[int] = []
 
     def prepare(self, prompt: Prompt, seed: int) -> Callable[[int], Iterator[None]]:
         if prompt.voice:
@@ -127,6 +132,19 @@ class SumModel:
         cut_off = tuple(notice for notice, _ in self.lanes[lane].notices if notice is not None)
         self.lanes[lane].notices.clear()
         return cut_off
+
+    def end_input(self, lane: int) -> None:
+        self.inputs_ended.append(lane)
+
+    def upkeep(self) -> Sequence[Upkeep]:
+        return [Upkeep(lane, due) for lane, (_, due) in self.upkeep_left.items()]
+
+    def keep_up(self, lane: int) -> None:
+        self._spend(self.piece_s)
+        self.kept_up.append(lane)
+        left, due = self.upkeep_left.pop(lane)
+        if left > 1:
+            self.upkeep_left[lane] = left - 1, due
 
     def snapshot(self, lane: int) -> Iterator[bytes]:
         state = json.dumps([self.lanes[lane].memory, [left for _, left in self.lanes[lane].notices]])

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from duplex_model.assembly import Footprint, NeuralOptions, assemble, footprint
-from duplex_model.config import CHECKPOINTS
+from duplex_model.config import CHECKPOINTS, LongCalls
 from duplex_model.contract import FRAME_SAMPLES, Engine, Prompt, TickGrid
 from duplex_model.engine import NeuralEngine
 from duplex_model.errors import CheckpointError, PromptError, SpecError
@@ -149,6 +149,7 @@ def test_files_of_another_checkpoint_are_refused(files: CheckpointFiles) -> None
         ({"device": "cpu", "cuda_graph": True}, "CUDA device"),
         ({"device": "cpu", "attention": "triton"}, "CUDA device for attention triton, got cpu"),
         ({"device": "cpu", "attention": "flash"}, "eager, triton, got flash"),
+        ({"long_calls": "hang up"}, "sinks, refresh or restart, got hang up"),
         ({"gather_ms": 100}, "gather_ms"),
         ({"lames": 3}, "lames"),
     ],
@@ -166,8 +167,19 @@ def test_the_footprint_is_that_of_the_published_sizes() -> None:
     assert taken.lane == pytest.approx(1.573e9 + 16.4e6, rel=0.01), "facts: keys and values of 3000 frames"
 
 
+def test_renewing_lanes_takes_one_lane_more() -> None:
+    plain = NeuralOptions(lanes=1, device=CPU, dtype=torch.bfloat16)
+    for name, method, aside in (
+        ("personaplex-7b", None, 2),
+        ("personaplex-7b", LongCalls.REFRESH, 3),
+        ("hibiki-2b", None, 3),
+        ("hibiki-2b", LongCalls.SINKS, 2),
+    ):
+        assert footprint(CHECKPOINTS[name], replace(plain, long_calls=method)).aside == aside
+
+
 def test_a_device_that_is_too_small_is_told_what_would_fit() -> None:
-    taken = Footprint(weights=16 << 30, lane=3 << 29)
+    taken = Footprint(weights=16 << 30, lane=3 << 29, aside=2)
     taken.check(lanes=32, free=80 << 30)
     with pytest.raises(SpecError, match="set lanes to 1 or fewer"):
         taken.check(lanes=8, free=24 << 30)

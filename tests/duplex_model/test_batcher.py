@@ -26,6 +26,7 @@ from duplex_model.errors import (
     SessionFailed,
     Unsupported,
 )
+from duplex_model.scheduler import Work
 from tests.duplex_model.batches import GRID, PROMPT, HandClock, SumModel, noise
 
 
@@ -426,6 +427,69 @@ def test_a_snapshot_is_of_the_state_after_the_last_frame_fed() -> None:
     expected = straight.open()
     straight.hear(expected, noise(1))
     assert answer.pcm.tobytes() == straight.hear(expected, noise(3)).pcm.tobytes()
+
+
+def test_upkeep_is_done_in_spare_time_and_makes_nobody_late() -> None:
+    table = Table(step_s=0.02)
+    first, second = table.open(), table.open()
+    answers = table.speak(first, range(1, 30)) + table.speak(second, range(1, 30))
+    table.clock.at(GRID.time_of(5) + 0.001, lambda: table.model.upkeep_left.update({1: (12, False)}))
+    table.work()
+    assert table.model.kept_up == [1] * 12
+    assert all(answer.result(timeout=0).flags == StepFlag.NONE for answer in answers)
+    assert table.model.steps == [(0, 1)] * 29
+
+
+def test_upkeep_that_does_not_fit_is_left_until_it_does_and_a_lone_lane_is_not_made_late_by_its_own() -> None:
+    table = Table(step_s=0.02)
+    table.model.piece_s = 0.07
+    session = table.open()
+    answers = table.speak(session, range(1, 10))
+    table.clock.at(GRID.time_of(3) + 0.001, lambda: table.model.upkeep_left.update({0: (1, False)}))
+    table.work()
+    assert table.batcher.load.late_frames <= 1, "one, to learn how long a piece takes"
+    assert len([answer for answer in answers if answer.result(timeout=0).flags == StepFlag.NONE]) >= 8
+
+
+def test_a_lane_whose_upkeep_is_due_waits_for_it_and_no_other_lane_does() -> None:
+    table = Table(step_s=0.02)
+    table.model.piece_s = 0.03
+    first, second = table.open(), table.open()
+    steady, held = table.speak(first, range(1, 10)), table.speak(second, range(1, 10))
+    table.clock.at(GRID.time_of(5) - 0.001, lambda: table.model.upkeep_left.update({1: (1, True)}))
+    table.work()
+    assert table.model.kept_up == [1]
+    assert table.model.steps[4:6] == [(0,), (1,)], "in the same tick, after the others and the upkeep"
+    assert all(answer.result(timeout=0).flags == StepFlag.NONE for answer in steady + held)
+
+
+def test_a_lane_waits_for_its_upkeep_no_longer_than_until_its_second_frame() -> None:
+    table = Table(step_s=0.02)
+    first, second = table.open(), table.open()
+    steady, held = table.speak(first, range(1, 10)), table.speak(second, range(1, 10))
+    table.model.piece_s = 0.2
+    table.batcher._scheduler.done(Work.UPKEEP, 0.2)
+    table.clock.at(GRID.time_of(5) - 0.001, lambda: table.model.upkeep_left.update({1: (1, True)}))
+    table.clock.at(GRID.time_of(7) + 0.03, table.model.upkeep_left.clear)
+    table.work()
+    assert table.model.kept_up == []
+    assert all(answer.result(timeout=0).flags == StepFlag.NONE for answer in steady)
+    flags = [answer.result(timeout=0).flags for answer in held]
+    assert flags == [StepFlag.NONE] * 4 + [StepFlag.LATE] * 2 + [StepFlag.NONE] * 3
+
+
+def test_the_end_of_input_comes_between_the_frames_it_was_told_between() -> None:
+    table = Table()
+    session = table.open()
+    seen: list[list[int]] = []
+    table.model.on_step = lambda: seen.append(list(table.model.inputs_ended))
+    session.feed(noise(1))
+    session.end_input()
+    session.feed(noise(2))
+    table.work()
+    assert seen == [[], [0]]
+    session.close()
+    session.end_input()
 
 
 def test_copies_go_piece_by_piece_and_hold_no_other_lane() -> None:

@@ -9,7 +9,7 @@ from duplex_model.config import CHECKPOINTS, GREEDY, TEXT_TOKENS, GenerationConf
 from duplex_model.errors import PromptError
 from duplex_model.generator import Generator, LaneSnapshot
 from duplex_model.lm import RQTransformer
-from duplex_model.prefill import Prefill, PrefixCache
+from duplex_model.prefill import Prefill, Prefix, PrefixCache
 from duplex_model.prompt import SILENCE, SINE, PromptColumns, hybrid_prompt, no_prompt, tagged_role
 from duplex_model.voice import EmbeddedVoice, SpokenVoice
 from tests.duplex_model.small import randomise, small_lm
@@ -95,7 +95,8 @@ def test_a_voice_known_by_its_embeddings_is_the_voice_itself() -> None:
 
 def test_least_recently_used_prefixes_are_dropped() -> None:
     generator = built()
-    one = prefix(generator, no_prompt(CONFIG))
+    prompt = no_prompt(CONFIG)
+    one = Prefix(prompt, prefix(generator, prompt))
     cache = PrefixCache(max_bytes=2 * one.size_bytes)
     for key in ("a", "b"):
         cache.put(key, one)
