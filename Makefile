@@ -64,7 +64,7 @@ $(VENV)/.run-ready: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.dev-ready: $(VENV)/.run-ready tests/parity/requirements.txt
-	@echo 'Adding the test and lint tools (about 150 MB)'
+	@echo 'Adding the test and lint tools (about 500 MB)'
 	@$(PIP) --editable '.[dev]'
 	@$(PIP) --no-deps --requirement tests/parity/requirements.txt
 	@touch $@

@@ -266,7 +266,8 @@ class Engine(Protocol):
 
         Args:
             prompt: persona, voice and languages.
-            seed: a session's output is a function of (checkpoint, prompt, seed, frames heard) and of nothing else.
+            seed: a session's output is a function of (checkpoint, prompt, seed, frames heard) and of nothing else. The
+                one exception is a call refreshed at a silence while others are due too (ADR 14).
 
         Raises:
             EngineFull: no lane is free. The future fails with it when there is no spare time to prepare the lane.
