@@ -79,7 +79,7 @@ class Hub:
     """A model hub and the local cache of its files."""
 
     endpoint: str | None = None
-    """Its address; None for that of the environment, by default huggingface.co."""
+    """Its address; None for that of the environment, by default the public hub."""
 
     cache: Path | None = None
     """The cache's folder; None for that of the environment."""
