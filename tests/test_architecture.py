@@ -20,7 +20,8 @@ HOMES = {"torch": {"duplex_model"}, "aiortc": {"webrtc"}, "av": {"webrtc"}}
 """Third-party package -> the only packages of ours that may import it."""
 
 SANS_IO = {
-    "duplex_model": "contract description errors fields load long_call messages scheduler script speech supervision wire",
+    "duplex_model": "contract description errors fields load long_call messages scheduler script speech supervision "
+    "wire",
     "interpreter": "captions config config_file cushion directions errors levels metrics mixdown mixing notices "
     "renderings routing",
     "webrtc": "errors jitter opus packets schedule sdp timescale transit",
