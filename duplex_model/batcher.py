@@ -52,6 +52,9 @@ class EngineOptions:
     backlog_frames: int = 12
     """Most frames of a session that wait; beyond it the oldest is dropped, for nobody wants to hear it any more."""
 
+    late_frames: int = 25
+    """So many late frames in a row, and a session that finds no spare time to catch up drops one: delay never stays."""
+
     admit_below: float | None = None
     """Refuses new sessions while the p99 of steps is above this share of a tick; None counts lanes only."""
 
@@ -277,11 +280,20 @@ class Batcher:
     def _beyond_backlog(self, session: NeuralSession) -> list[Hear]:
         with self._changed:
             heard = [task for task in session.tasks if isinstance(task, Hear)]
-            dropped = heard[: max(len(heard) - self._options.backlog_frames, 0)]
+            too_many = max(len(heard) - self._options.backlog_frames, 0)
+            if heard and not too_many and self._lags_for_good(session, heard[0]):
+                too_many, session.late_in_a_row = 1, 0
+            dropped = heard[:too_many]
             for task in dropped:
                 session.tasks.remove(task)
             self._meter.dropped_frames += len(dropped)
         return dropped
+
+    def _lags_for_good(self, session: NeuralSession, oldest: Hear) -> bool:
+        """Whether no spare time has let a session catch up for so long that only a dropped frame will."""
+        grid = self._scheduler.grid
+        waits = grid.tick_at(oldest.received_s) < grid.tick_at(self.now_s())
+        return waits and session.late_in_a_row >= self._options.late_frames
 
     def _refuse_impatient(self) -> None:
         """Says full to the session that waits in vain for spare time, and gives the next one a first try."""
@@ -358,6 +370,7 @@ class Batcher:
             timing.received_s
         )
         self._meter.late_frames += late
+        session.late_in_a_row = session.late_in_a_row + 1 if late else 0
         flags = step.flags[lane] | _heard_flags(task) | (StepFlag.LATE if late else StepFlag.NONE)
         pcm = step.pcm[lane].copy()
         task.future.set_result(StepOutput(pcm=pcm, text=step.text[lane], timing=timing, flags=flags))

@@ -7,7 +7,7 @@
 At a tick the scheduler waits a little for the frames of the lanes it expects, and ends the wait as soon as all are
 there. They are stepped as one batch. What time is left until the next tick goes to lanes whose frame came late or
 that are behind, and to work for one lane outside the batch; both begin only when the measured cost says that they
-end before the next tick, so that nobody else is made late.
+end before the next tick's frames are stepped anyway, so that nobody else is made late.
 """
 
 from __future__ import annotations
@@ -132,7 +132,8 @@ class Scheduler:
             if situation.ready:
                 return self._step(tick, situation.ready)
         room_s = self.grid.time_of(tick + 1) - now_s
-        may_step = bool(situation.ready) and self._fits(Work.STEP, room_s, awaited)
+        # Those who wait for nothing but the next tick's frames wait as long as for frames on their way, not longer.
+        may_step = bool(situation.ready) and self._fits(Work.STEP, room_s + self.gather_s, awaited)
         if may_step:
             room_s -= self.cost_s(Work.STEP)
         for aside in situation.asides:

@@ -101,6 +101,9 @@ class NeuralSession:
         """Texts being spoken or waiting for it, by the number the model knows them by."""
 
         self.notices_asked = 0
+        self.late_in_a_row = 0
+        """Frames stepped after the tick they belong to, since the last one that was in time."""
+
         self.ended: DuplexModelError | None = None
         """Why nothing more can be asked; None while the session lives."""
 

@@ -146,6 +146,22 @@ def test_a_lane_behind_catches_up_in_the_spare_time_of_a_tick() -> None:
     assert all(answer.done() for answer in burst)
 
 
+@pytest.mark.parametrize(("step_s", "dropped"), [(0.036, 0), (0.06, 1)])
+def test_a_lane_behind_does_not_stay_behind_whatever_a_step_costs(step_s: float, dropped: int) -> None:
+    table = Table(step_s=step_s)
+    first, second = table.open(), table.open()
+    steady = table.speak(first, range(1, 60))
+    table.speak(second, range(1, 10))
+    table.speak(second, range(10, 11), delay_s=0.075)  # too late for its tick: one frame behind from here on
+    answers = table.speak(second, range(11, 60))
+    table.work()
+    assert [answer.result(timeout=0).flags for answer in steady] == [StepFlag.NONE] * 59, (
+        "nobody else is late"
+    )
+    assert [answer.result(timeout=0).flags for answer in answers[-20:]] == [StepFlag.NONE] * 20
+    assert table.batcher.load.dropped_frames == dropped
+
+
 def test_beyond_the_backlog_the_oldest_frames_are_dropped_and_say_so() -> None:
     table = Table(backlog_frames=3)
     session = table.open()
