@@ -53,7 +53,7 @@ class EngineOptions:
     """Most frames of a session that wait; beyond it the oldest is dropped, for nobody wants to hear it any more."""
 
     late_frames: int = 25
-    """So many late frames in a row, and a session that finds no spare time to catch up drops one: delay never stays."""
+    """So many late frames in a row without getting nearer, and a session drops one: no delay stays for ever."""
 
     admit_below: float | None = None
     """Refuses new sessions while the p99 of steps is above this share of a tick; None counts lanes only."""
@@ -370,10 +370,20 @@ class Batcher:
             timing.received_s
         )
         self._meter.late_frames += late
-        session.late_in_a_row = session.late_in_a_row + 1 if late else 0
+        self._note_lag(session, late)
         flags = step.flags[lane] | _heard_flags(task) | (StepFlag.LATE if late else StepFlag.NONE)
         pcm = step.pcm[lane].copy()
         task.future.set_result(StepOutput(pcm=pcm, text=step.text[lane], timing=timing, flags=flags))
+
+    def _note_lag(self, session: NeuralSession, late: bool) -> None:
+        """Counts late frames in a row, anew where the queue behind them got shorter meanwhile."""
+        with self._changed:
+            waiting = sum(isinstance(task, Hear) for task in session.tasks)
+        if not session.late_in_a_row:
+            session.waiting_then = waiting
+        session.late_in_a_row = session.late_in_a_row + 1 if late else 0
+        if session.late_in_a_row >= self._options.late_frames and waiting < session.waiting_then:
+            session.late_in_a_row = 0
 
     def _prefill(self, lane: int) -> None:
         with self._changed:

@@ -102,7 +102,10 @@ class NeuralSession:
 
         self.notices_asked = 0
         self.late_in_a_row = 0
-        """Frames stepped after the tick they belong to, since the last one that was in time."""
+        """Frames stepped after the tick they belong to, since the last one in time."""
+
+        self.waiting_then = 0
+        """Frames that waited when `late_in_a_row` began."""
 
         self.ended: DuplexModelError | None = None
         """Why nothing more can be asked; None while the session lives."""

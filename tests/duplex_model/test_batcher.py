@@ -162,6 +162,18 @@ def test_a_lane_behind_does_not_stay_behind_whatever_a_step_costs(step_s: float,
     assert table.batcher.load.dropped_frames == dropped
 
 
+def test_a_lane_that_is_catching_up_drops_nothing_however_long_it_takes() -> None:
+    table = Table(step_s=0.03, backlog_frames=100)
+    first, second = table.open(), table.open()
+    table.speak(first, range(1, 60))
+    table.speak(second, range(1, 3))
+    table.work(GRID.time_of(3))
+    burst = [second.feed(noise(n)) for n in range(60)]
+    table.work()
+    assert sum(StepFlag.LATE in answer.result(timeout=0).flags for answer in burst) > 25
+    assert table.batcher.load.dropped_frames == 0
+
+
 def test_beyond_the_backlog_the_oldest_frames_are_dropped_and_say_so() -> None:
     table = Table(backlog_frames=3)
     session = table.open()
