@@ -25,6 +25,8 @@ from tests.duplex_model.batches import noise
 from tests.duplex_model.lanes_of_noise import PROMPT, noise_model
 from tests.duplex_model.small import randomise
 
+pytestmark = pytest.mark.slow
+
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 if DEVICE == "cpu":
     os.environ["TRITON_INTERPRET"] = "1"  # read when Triton is first imported

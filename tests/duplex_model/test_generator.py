@@ -57,6 +57,7 @@ def run_alone(generator: Generator, lane: int, heard: Tensor, seed: int) -> Tens
     return torch.stack(frames)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_output_does_not_depend_on_lane_neighbours_or_pace(case: str) -> None:
     """Bit-exact: the hidden state decides over draws, so equal tokens over many steps mean equal states."""

@@ -18,6 +18,8 @@ from duplex_model.speech import HUSH_FRAMES
 from tests.duplex_model.batches import GRID, HandClock, noise
 from tests.duplex_model.lanes_of_noise import PROMPT, Letters, noise_model
 
+pytestmark = pytest.mark.slow
+
 LANES = 3
 FRAMES = 30  # beyond the small context
 VARIANTS = ["personaplex-7b", "hibiki-2b", "hibiki-zero-3b"]

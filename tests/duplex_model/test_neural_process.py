@@ -22,6 +22,8 @@ from duplex_model.supervision import EnginePhase
 from tests.duplex_model.engines import failure_of, until
 from tests.duplex_model.tiny_checkpoint import tiny_config, write_tiny_checkpoint
 
+pytestmark = pytest.mark.slow
+
 START_S = 60.0
 """Importing PyTorch on a busy machine takes seconds."""
 

@@ -29,6 +29,8 @@ from tests.duplex_model.batches import GRID, HandClock
 from tests.duplex_model.lanes_of_noise import PROMPT, SAMPLED, noise_model
 from tests.duplex_model.test_neural import Lanes, bits, frames, memory_of
 
+pytestmark = pytest.mark.slow
+
 UNPROMPTED = replace(PROMPT, role_text="")
 REFRESH = LongCallPlan(
     method=LongCalls.REFRESH, after_frames=24, recent_frames=4, quiet_frames=3, quiet_dbfs=200.0
