@@ -10,11 +10,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
-import aiortc
 
 from tests.browser import stimuli
+from webrtc.caller import Caller
 from webrtc.room import FRAME_SAMPLES, SAMPLE_RATE_HZ, Pcm
-from webrtc.tracks import Fill, RtpIncomingAudio, RtpOutgoingAudio
 
 FRAME_S = FRAME_SAMPLES / SAMPLE_RATE_HZ
 
@@ -31,27 +30,20 @@ class Speaker:
         self.told: list[dict[str, Any]] = []
         """What the server sent since the answer, levels left out."""
 
-        self._track = RtpOutgoingAudio(Fill.COMFORT_NOISE)
-        self._connection = aiortc.RTCPeerConnection(aiortc.RTCConfiguration(iceServers=[]))
-        self._incoming: RtpIncomingAudio | None = None
+        self._caller = Caller()
 
     async def join(self, session: aiohttp.ClientSession, link: str, name: str) -> None:
-        """Signals as the page does."""
-        transceiver = self._connection.addTransceiver(self._track, direction="sendrecv")
-        await self._connection.setLocalDescription(await self._connection.createOffer())
-        # Our own receive path keeps aiortc from decoding, which costs more than everything else here.
-        self._incoming = RtpIncomingAudio(transceiver.receiver)
+        """Signals as the page does; returns when the connection stands."""
         parts = urlsplit(link)
-        socket = await session.ws_connect(f"{link}/signalling", origin=f"{parts.scheme}://{parts.netloc}")
-        self._socket = socket
-        await socket.send_json({"type": "join", "name": name, "language": self._language})
-        await socket.send_json({"type": "offer", "sdp": self._connection.localDescription.sdp})
-        async for message in socket:
+        self._socket = await session.ws_connect(
+            f"{link}/signalling", origin=f"{parts.scheme}://{parts.netloc}"
+        )
+        await self._socket.send_json({"type": "join", "name": name, "language": self._language})
+        await self._socket.send_json({"type": "offer", "sdp": await self._caller.offer()})
+        async for message in self._socket:
             answer = json.loads(message.data)
             if answer["type"] == "answer":
-                await self._connection.setRemoteDescription(
-                    aiortc.RTCSessionDescription(answer["sdp"], "answer")
-                )
+                self._incoming = await self._caller.accept(answer["sdp"])
                 break
         self._listening = asyncio.create_task(self._listen())
 
@@ -62,9 +54,8 @@ class Speaker:
         tick = 0
         while True:
             at = tick % frames * FRAME_SAMPLES
-            self._track.play(tick, self._voice[at : at + FRAME_SAMPLES], start_s + tick * FRAME_S)
-            if self._incoming is not None:
-                self.heard.append(self._incoming.pull(time.monotonic()).pcm)
+            self._caller.outgoing.play(tick, self._voice[at : at + FRAME_SAMPLES], start_s + tick * FRAME_S)
+            self.heard.append(self._incoming.pull(time.monotonic()).pcm)
             tick += 1
             await asyncio.sleep(start_s + tick * FRAME_S - 0.02 - time.monotonic())
 
@@ -72,7 +63,7 @@ class Speaker:
         """Leaves as the page does."""
         await self._socket.send_json({"type": "leave"})
         await self._listening
-        await self._connection.close()
+        await self._caller.close()
 
     async def _listen(self) -> None:
         async for message in self._socket:

@@ -46,6 +46,11 @@ class Caller:
         await self._connected.wait()
         return self._incoming
 
+    async def close(self) -> None:
+        """Ends the call."""
+        self._outgoing.stop()
+        await self._connection.close()
+
     async def __aenter__(self) -> Self:
         return self
 
@@ -55,8 +60,7 @@ class Caller:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._outgoing.stop()
-        await self._connection.close()
+        await self.close()
 
     def _on_state(self) -> None:
         if self._connection.connectionState == "connected":
