@@ -23,10 +23,3 @@ def done(value: T) -> Future[T]:
     future: Future[T] = begun()
     future.set_result(value)
     return future
-
-
-def failed(error: Exception) -> Future[T]:
-    """A future already failed with `error`."""
-    future: Future[T] = begun()
-    future.set_exception(error)
-    return future

@@ -26,7 +26,6 @@ from duplex_model.config import TO_SAMPLE, LMConfig
 from duplex_model.contract import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ, Pcm
 from duplex_model.errors import PromptError
 from duplex_model.loudness import integrated_loudness, normalised
-from duplex_model.mimi import Mimi
 
 LOUDNESS_LUFS = -24.0
 """Of a recorded voice before it is encoded (PersonaPlex)."""
@@ -83,22 +82,6 @@ class EmbeddedVoice:
 Voice = SpokenVoice | EmbeddedVoice
 
 
-def load_voice(path: Path, mimi: Mimi, lm: LMConfig) -> Voice:
-    """The voice in a file: a published `.pt`, a `.safetensors` of `save_voice`, or else a recording.
-
-    Args:
-        path: of the file; its suffix says what it is.
-        mimi: encodes recordings.
-        lm: of the checkpoint that shall speak with it.
-
-    Raises:
-        PromptError: one sentence that says what is wrong with the file.
-    """
-    if path.suffix in TENSOR_SUFFIXES:
-        return read_tensors(path, lm)
-    return encode_voice(mimi, read_recording(path), lm.own_codebooks)
-
-
 def read_recording(path: Path) -> Pcm:
     """The voice in an audio file as whole frames, [1920 n]; see `prepare_recording`.
 
@@ -139,13 +122,6 @@ def _clipped_share(pcm: Pcm) -> float:
 
 
 @torch.no_grad()
-def encode_voice(mimi: Mimi, pcm: Pcm, codebooks: int) -> SpokenVoice:
-    """The voice in whole frames of `pcm`."""
-    device = next(mimi.parameters()).device
-    codes = mimi.encode(torch.from_numpy(pcm).to(device)[None, None])
-    return SpokenVoice(codes[0, :codebooks].cpu())
-
-
 def read_tensors(path: Path, lm: LMConfig) -> Voice:
     """A voice kept as tensors: `codes` [K, T], or `embeddings` [M, 1, 1, D] and `cache` [1, streams, 4].
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import log10
 
-import numpy as np
-from numpy.typing import NDArray
-
-Pcm = NDArray[np.float32]
+from duplex_model import sound
+from duplex_model.contract import Pcm
 
 SILENCE_DBFS = -100.0
 """Level given for digital silence; a 16-bit sample's last bit is at -90 dBFS."""
@@ -20,8 +17,7 @@ HANGOVER_FRAMES = 4  # 320 ms bridge the stops inside words
 
 def level_dbfs(pcm: Pcm) -> float:
     """RMS of `pcm` relative to full scale (1.0), at least `SILENCE_DBFS`."""
-    power = float(np.dot(pcm, pcm)) / max(1, pcm.size)
-    return max(SILENCE_DBFS, 10.0 * log10(power)) if power > 0.0 else SILENCE_DBFS
+    return max(SILENCE_DBFS, sound.level_dbfs(pcm))
 
 
 @dataclass(frozen=True, kw_only=True)

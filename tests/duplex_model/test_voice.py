@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from duplex_model.audio_file import Recording
+from duplex_model.config import LMConfig
 from duplex_model.contract import FRAME_SAMPLES, Pcm
 from duplex_model.errors import PromptError
 from duplex_model.loudness import integrated_loudness
@@ -22,10 +23,12 @@ from duplex_model.mimi import Mimi
 from duplex_model.voice import (
     LOUDNESS_LUFS,
     MAX_FILE_BYTES,
+    TENSOR_SUFFIXES,
     EmbeddedVoice,
     SpokenVoice,
-    load_voice,
+    Voice,
     prepare_recording,
+    read_recording,
     read_tensors,
     save_voice,
 )
@@ -34,6 +37,14 @@ from tests.duplex_model.small import SMALL_MIMI, randomise, small_lm
 LM = small_lm("personaplex-7b")
 WIDTH = LM.temporal.width
 STREAMS = LM.streams
+
+
+def load_voice(path: Path, mimi: Mimi, lm: LMConfig) -> Voice:
+    """A voice as a prompt takes it; a recording's frames are encoded at once here."""
+    if path.suffix in TENSOR_SUFFIXES:
+        return read_tensors(path, lm)
+    codes = mimi.encode(torch.from_numpy(read_recording(path))[None, None])
+    return SpokenVoice(codes[0, : lm.own_codebooks])
 
 
 def speech(duration_s: float = 3.0, rate_hz: int = 24_000, peak: float = 0.3) -> Pcm:
