@@ -250,6 +250,60 @@ class MimiConfig:
         return samples
 
 
+@dataclass(frozen=True, kw_only=True)
+class SpectralConfig:
+    """The codec of our own checkpoints: 24 kHz pcm <-> 12.5 frames a second of `codebooks` integers.
+
+    Three rates: spectra every `hop_samples`, fast blocks at one step for `hops_per_step` of them, slow blocks at
+    one step per frame of codes.
+    """
+
+    codebooks: int = 8
+    card: int = 512
+    codebook_width: int = 128
+    width: int = 256
+    """Channels of the latent and of every block."""
+
+    hidden: int = 768
+    """Channels inside a block's pointwise layers."""
+
+    mel_bands: int = 80
+    transform_samples: int = 960
+    """Of the analysed and of the synthesised short-time spectra: 40 ms."""
+
+    hop_samples: int = 240
+    """From one spectrum to the next: 10 ms."""
+
+    hops_per_step: int = 2
+    steps_per_frame: int = 4
+    fast_kernel: int = 7
+    slow_kernel: int = 3
+    encoder_fast_blocks: int = 4
+    encoder_slow_blocks: int = 3
+    decoder_slow_blocks: int = 2
+    decoder_fast_blocks: int = 6
+
+    @property
+    def frame_samples(self) -> int:
+        """Samples of pcm per frame of codes: 1920."""
+        return self.hop_samples * self.hops_per_step * self.steps_per_frame
+
+    @property
+    def bins(self) -> int:
+        """Frequencies of one spectrum."""
+        return self.transform_samples // 2 + 1
+
+    @property
+    def overlap(self) -> int:
+        """Spectra that reach each sample."""
+        return exact_div(self.transform_samples, self.hop_samples)
+
+    @property
+    def delay_samples(self) -> int:
+        """Samples by which decoded speech comes after what was encoded: a spectrum sounds where it ends."""
+        return self.transform_samples - self.hop_samples
+
+
 def gate_width(width: int, feedforward: int) -> int:
     """Branch width of a gated feed-forward of the nominal size `feedforward`.
 
