@@ -33,7 +33,7 @@ from duplex_model.config import SpectralConfig
 from duplex_model.spectral import Block, SpectralCodec
 from duplex_model.training.codec_evaluate import evaluate
 from duplex_model.training.codec_losses import PhoneHead, SpectralLoss, phone_loss
-from duplex_model.training.codec_pool import Batch, Pool, build_pool, crops
+from duplex_model.training.codec_pool import OWN_SHARE, Batch, Pool, build_pool, crops
 from duplex_model.training.codec_quantizer import TrainedQuantizer
 from duplex_model.training.progress import ProgressLine, plot, read_records, record
 from duplex_model.training.tts import PHONES
@@ -270,8 +270,8 @@ def train(training: CodecTraining, folder: Path, *, resume: bool = False) -> dic
     torch.set_num_threads(training.threads)
     folder.mkdir(parents=True, exist_ok=True)
     seconds = 3600 * training.pool_hours
-    pool = _pool(folder / "pool", seconds, training)
-    held_out = _pool(folder / "held_out", min(240.0, seconds), training, held_out=True)
+    pool = _pool(folder / "pool", seconds, training, own_share=OWN_SHARE)
+    held_out = _pool(folder / "held_out", min(240.0, seconds), training, held_out=True, own_share=0.0)
     run = Run(training, folder)
     if resume:
         run.resume()
@@ -284,10 +284,18 @@ def train(training: CodecTraining, folder: Path, *, resume: bool = False) -> dic
     return results
 
 
-def _pool(folder: Path, seconds: float, training: CodecTraining, *, held_out: bool = False) -> Pool:
+def _pool(
+    folder: Path, seconds: float, training: CodecTraining, *, held_out: bool = False, own_share: float
+) -> Pool:
     if not (folder / "phones.npy").exists():  # the last one that is written
         logger.info("synthesising %.0f minutes into %s", seconds / 60, folder)
-        pool = build_pool(seconds=seconds, seed=training.seed, workers=training.threads, held_out=held_out)
+        pool = build_pool(
+            seconds=seconds,
+            seed=training.seed,
+            workers=training.threads,
+            held_out=held_out,
+            own_share=own_share,
+        )
         pool.save(folder)
     return Pool.open(folder)
 

@@ -108,16 +108,19 @@ def crops(pool: Pool, rng: np.random.Generator, *, count: int, frames: int, slot
     )
 
 
-def build_pool(*, seconds: float, seed: int, workers: int, held_out: bool = False) -> Pool:
+def build_pool(
+    *, seconds: float, seed: int, workers: int, held_out: bool = False, own_share: float = OWN_SHARE
+) -> Pool:
     """Synthesises a pool of about `seconds`.
 
     Args:
         seconds: how much.
         seed: of everything random in it.
         workers: processes.
-        held_out: with voices and sentences that are never trained on, and no own voices.
+        held_out: with voices and sentences that are never trained on.
+        own_share: of sentences in the interpreter's own voices; with `held_out` those are never trained on.
     """
-    voices = partial(random_voice, held_out=held_out)
+    voices = partial(random_voice, held_out=held_out, own_share=own_share)
     work = partial(_passage, voices, held_out)
     seeds = [seed * 1_000_003 + number for number in range(max(1, round(seconds / PASSAGE_S)))]
     if workers <= 1:
@@ -127,9 +130,11 @@ def build_pool(*, seconds: float, seed: int, workers: int, held_out: bool = Fals
         return _joined(processes.map(work, seeds))
 
 
-def random_voice(rng: random.Random, language: Language, *, held_out: bool) -> SpeakingVoice:
-    """A voice to train with, sometimes one of the interpreter's own; or one that is held out."""
-    if not held_out and rng.random() < OWN_SHARE:
+def random_voice(
+    rng: random.Random, language: Language, *, held_out: bool, own_share: float = OWN_SHARE
+) -> SpeakingVoice:
+    """One of the interpreter's own voices, or another to train with or that is held out."""
+    if rng.random() < own_share:
         return OWN_VOICES[rng.choice(sorted(OWN_VOICES))][language]
     voices = source_voices(language, held_out=held_out)
     engines = sorted({voice.engine for voice in voices})

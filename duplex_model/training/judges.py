@@ -97,30 +97,31 @@ def training_pairs(grammar: Grammar, count: int) -> list[Pair]:
     return pairs
 
 
-def enrol(grammar: Grammar, own_voices: OwnVoices, language: Language) -> VoiceBook:
-    """The own voices, by training sentences: what voice prompts are made of."""
+def enrol(
+    grammar: Grammar, own_voices: OwnVoices, language: Language, through_codec: Callable[[Pcm], Pcm]
+) -> VoiceBook:
+    """The own voices as voice prompts have them: training sentences, through the codec."""
     pairs = training_pairs(grammar, ENROLLED_SENTENCES)
     return VoiceBook(
         {
-            name: [synthesise(pair.text(language), voices[language]).pcm for pair in pairs]
+            name: [through_codec(synthesise(pair.text(language), voices[language]).pcm) for pair in pairs]
             for name, voices in own_voices.items()
         }
     )
 
 
 def voice_figures(
-    book: VoiceBook, own_voices: OwnVoices, language: Language, spoken: Sequence[Spoken]
+    book: VoiceBook,
+    own_voices: OwnVoices,
+    language: Language,
+    spoken: Sequence[Spoken],
+    through_codec: Callable[[Pcm], Pcm],
 ) -> dict[str, Estimate]:
     """How often the voice of the prompt is recognised; nothing said is nothing recognised."""
+    said = [bool(len(one.pcm)) and book.identify(one.pcm) == one.own_voice for one in spoken]
     clean = [synthesise(one.text, own_voices[one.own_voice][language]).pcm for one in spoken]
-    return {
-        "voice_identified": share(
-            [bool(len(one.pcm)) and book.identify(one.pcm) == one.own_voice for one in spoken]
-        ),
-        "voice_identified_in_clean_speech": share(
-            [book.identify(pcm) == one.own_voice for pcm, one in zip(clean, spoken, strict=True)]
-        ),
-    }
+    kept = [book.identify(through_codec(pcm)) == one.own_voice for pcm, one in zip(clean, spoken, strict=True)]
+    return {"voice_identified": share(said), "voice_identified_after_the_codec_alone": share(kept)}
 
 
 class SecondOpinion:

@@ -43,7 +43,7 @@ from duplex_model.training.tts import OWN_VOICES, PHONES, SpeakingVoice, Utteran
 logger = logging.getLogger(__name__)
 
 Now = Callable[[], float]
-"""Monotonic seconds."""
+"""Seconds."""
 
 MELS = 64
 HOP_SAMPLES = SAMPLE_RATE_HZ // 100
@@ -212,7 +212,7 @@ def train(
     *,
     seconds: float,
     report: Callable[[int, float, float], None],
-    now: Now = time.monotonic,
+    now: Now = time.process_time,
     max_steps: int | None = None,
     seed: int = 0,
 ) -> None:
@@ -223,7 +223,7 @@ def train(
         utterances: endless.
         seconds: after which to stop.
         report: called with the step, the share of time gone, and the loss.
-        now: clock.
+        now: clock; that of the processor by default, so that busy neighbours cost no training.
         max_steps: stops earlier, after so many.
         seed: of the order in which utterances come again.
     """
@@ -316,7 +316,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m duplex_model.training.recogniser", description="Trains the phone recogniser."
     )
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder to write")
-    parser.add_argument("--minutes", type=float, default=5.0, metavar="M", help="how long to train (5)")
+    parser.add_argument("--minutes", type=float, default=5.0, metavar="M", help="of the processor (5)")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="of the processor (1)")
     parser.add_argument("--tier", default="core", help="of the grammar (core)")
     parser.add_argument("--seed", type=int, default=0, metavar="N")

@@ -21,7 +21,7 @@ SHARES = frozenset(
         "exact", "exact_micro", "number", "drug", "dose_unit", "negation", "side", "polarity", "word_error", "silent",
         "stopped_in_half_a_second", "not_resumed", "next_turn_exact", "continued", "abstained", "said_nothing",
         "completed", "phone_error", "phone_error_of_clean_speech", "voice_identified",
-        "voice_identified_in_clean_speech", "pocketsphinx_word_error", "pocketsphinx_word_error_of_clean_speech",
+        "voice_identified_after_the_codec_alone", "pocketsphinx_word_error", "pocketsphinx_word_error_of_clean_speech",
         "abstention_precision", "abstention_recall", "answered",
     )
 )  # fmt: skip

@@ -14,11 +14,13 @@ from safetensors.torch import load_file
 from duplex_model.quantizer import SplitResidualVectorQuantizer
 from duplex_model.spectral import SpectralCodec
 from duplex_model.training import codec_pool
-from duplex_model.training.codec import TOY, CodecTrainer, Run, learning_rate, train
+from duplex_model.training.codec import TOY, CodecTrainer, Run, learning_rate, start_small, train
 from duplex_model.training.codec_evaluate import mel_l1, silence
 from duplex_model.training.codec_losses import PowerSpectrum, SpectralLoss, phone_loss
-from duplex_model.training.codec_pool import HOP_SAMPLES, HOPS_PER_FRAME, Pool, crops, passage
+from duplex_model.training.codec_pool import HOP_SAMPLES, HOPS_PER_FRAME, Pool, crops, passage, to_pcm
 from duplex_model.training.codec_quantizer import FRESH_USE, TrainedChain
+from duplex_model.training.codec_refine import Refining, heard_error, refine
+from duplex_model.training.corpus import load_codec
 from duplex_model.training.tts import OWN_VOICES, PHONES, SpeakingVoice, Timed, Utterance
 
 QUICK = replace(TOY, batch=2, frames=8, threads=1)
@@ -207,7 +209,26 @@ def test_a_pool_of_real_speech_is_balanced_and_never_held_out_voices() -> None:
     spoken = np.abs(pool.clean.reshape(-1, HOP_SAMPLES)).max(axis=1)
     assert spoken[pool.phones > 0].mean() > 10 * spoken[pool.phones == 0].mean()
     assert len(np.unique(pool.phones)) > 0.6 * len(PHONES)
-    voices = {codec_pool.random_voice(random.Random(seed), "en", held_out=True).variant for seed in range(50)}
+    voices = {
+        codec_pool.random_voice(random.Random(seed), "en", held_out=True, own_share=0).variant
+        for seed in range(50)
+    }
     assert voices.isdisjoint(
         codec_pool.random_voice(random.Random(seed), "en", held_out=False).variant for seed in range(200)
     )
+
+
+def test_refining_brings_the_decoder_nearer_and_leaves_every_code(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    codec = SpectralCodec(QUICK.codec)
+    start_small(codec)
+    for chain in (codec.quantizer.rvq_first, codec.quantizer.rvq_rest):
+        chain.centroids.normal_()
+    pool = tone_pool(seconds=20)
+    heard = to_pcm(np.asarray(pool.clean[: 40 * 1920]))[None, None]
+    codes, before = codec.encode(heard), heard_error(codec, pool)
+    refine(codec, pool, Refining(minutes=1 / 30, threads=1, batch=2, frames=8), tmp_path)
+    assert torch.equal(codec.encode(heard), codes)
+    assert heard_error(codec, pool) < before
+    saved = load_codec(tmp_path)
+    torch.testing.assert_close(saved.decode(codes), codec.decode(codes), atol=0.01, rtol=0.01)

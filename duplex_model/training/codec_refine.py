@@ -1,0 +1,165 @@
+"""Goes on with the decoder of a codec, on the interpreter's own voices: the only ones it is ever heard in.
+
+    python -m duplex_model.training.codec_refine --codec DIR --out DIR --minutes 10
+
+Encoder, centroids and hence codes stay as they are to the last bit, so that a corpus and a language model made with
+the codec stay valid: this can be done at any time, and again. The learning rate falls by the clock.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from duplex_model.spectral import SpectralCodec
+from duplex_model.training.codec import learning_rate
+from duplex_model.training.codec_evaluate import mel_l1
+from duplex_model.training.codec_losses import SpectralLoss
+from duplex_model.training.codec_pool import Pool, build_pool, crops, to_pcm
+from duplex_model.training.corpus import load_codec
+from duplex_model.training.progress import ProgressLine, record
+
+logger = logging.getLogger(__name__)
+
+REPORT_EVERY_S = 10.0
+SAVE_EVERY_S = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refining:
+    """How a decoder is refined."""
+
+    minutes: float = 10.0
+    threads: int = 2
+    seed: int = 1
+    pool_hours: float = 1.0
+    batch: int = 12
+    frames: int = 20
+    """Of a crop."""
+
+    learning_rate: float = 1e-3
+
+
+class Refined(nn.Module):
+    """The parts of a codec that come after its codes."""
+
+    def __init__(self, codec: SpectralCodec) -> None:
+        super().__init__()
+        self.codec = codec
+        self.loss = SpectralLoss()
+
+    def trained(self) -> list[nn.Parameter]:
+        """Parameters that no code depends on."""
+        quantizer = self.codec.quantizer
+        parts = (self.codec.decoder, quantizer.rvq_first.output_proj, quantizer.rvq_rest.output_proj)
+        return [parameter for part in parts for parameter in part.parameters()]
+
+    def forward(self, clean: Tensor) -> dict[str, Tensor]:
+        """Losses of decoding what [B, 1920 T] is encoded as, the one to descend under `total`."""
+        with torch.no_grad(), torch.autocast("cpu", enabled=False):
+            codes = self.codec.encode(clean[:, None])
+        said = self.codec.decode(codes).squeeze(1)
+        delay = self.codec.config.delay_samples
+        with torch.autocast("cpu", enabled=False):
+            mel, spectral = self.loss(said[:, delay:], clean[:, :-delay])
+        return {"total": mel + spectral, "mel": mel, "spectral": spectral}
+
+
+def refine(codec: SpectralCodec, pool: Pool, refining: Refining, folder: Path) -> None:
+    """Trains until the minutes are over; `folder` gets the codec and its losses."""
+    torch.manual_seed(refining.seed)
+    rng = np.random.default_rng(refining.seed)
+    model = Refined(codec)
+    parameters = model.trained()
+    optimiser = torch.optim.AdamW(parameters, lr=refining.learning_rate, betas=(0.8, 0.99), fused=True)
+    budget_s = 60 * refining.minutes
+    started_s = time.monotonic()
+    elapsed_s = reported_s = saved_s = 0.0
+    step, line = 0, ProgressLine()
+    recent: list[dict[str, float]] = []
+    while elapsed_s < budget_s:
+        clean = crops(pool, rng, count=refining.batch, frames=refining.frames, slots=(0,)).clean
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate(refining.learning_rate, elapsed_s / budget_s, step)
+        with torch.autocast("cpu", torch.bfloat16):
+            losses = model(clean)
+        optimiser.zero_grad(set_to_none=True)
+        losses["total"].backward()
+        nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimiser.step()
+        step += 1
+        recent.append({name: float(loss.detach()) for name, loss in losses.items()})
+        elapsed_s = time.monotonic() - started_s
+        if elapsed_s - reported_s >= REPORT_EVERY_S:
+            figures = {name: sum(losses[name] for losses in recent) / len(recent) for name in recent[0]}
+            record(folder / "refined.jsonl", {"step": step, "elapsed_s": elapsed_s} | figures)
+            text = "  ".join(f"{name} {value:.3f}" for name, value in figures.items())
+            line.show(elapsed_s, elapsed_s / budget_s, budget_s - elapsed_s, f"step {step}  {text}")
+            recent.clear()
+            reported_s = elapsed_s
+        if elapsed_s - saved_s >= SAVE_EVERY_S:
+            save(codec, folder)
+            saved_s = elapsed_s
+    line.end()
+    save(codec, folder)
+
+
+def save(codec: SpectralCodec, folder: Path) -> None:
+    """Writes `codec.safetensors` in float16; a reader finds the old or the new, never half."""
+    tensors = {name: tensor.half() for name, tensor in codec.state_dict().items()}
+    partial = folder / "codec.partial"
+    save_file(tensors, partial, {"config": json.dumps(asdict(codec.config))})
+    partial.replace(folder / "codec.safetensors")
+
+
+@torch.no_grad()
+def heard_error(codec: SpectralCodec, pool: Pool) -> float:
+    """Mel distance, as in the codec's own evaluation, of a whole pool."""
+    clean = to_pcm(np.asarray(pool.clean))
+    clean = clean[: len(clean) // codec.config.frame_samples * codec.config.frame_samples]
+    said = codec.decode(codec.encode(clean[None, None]))[0, 0]
+    delay = codec.config.delay_samples
+    return mel_l1(said[None, delay:], clean[None, :-delay])
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m duplex_model.training.codec_refine", description=__doc__)
+    parser.add_argument("--codec", type=Path, required=True, help="folder of codec.safetensors")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--pool-hours", type=float, default=1.0)
+    given = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    torch.set_num_threads(given.threads)
+    given.out.mkdir(parents=True, exist_ok=True)
+    refining = Refining(minutes=given.minutes, threads=given.threads, pool_hours=given.pool_hours)
+    codec = load_codec(given.codec)
+    seconds = 3600 * refining.pool_hours
+    pool, held_out = (
+        build_pool(
+            seconds=length, seed=refining.seed, workers=refining.threads, held_out=apart, own_share=1.0
+        )
+        for length, apart in ((seconds, False), (min(240.0, seconds), True))
+    )
+    before = heard_error(codec, held_out)
+    refine(codec, pool, refining, given.out)
+    after = heard_error(codec, held_out)
+    logger.info(
+        "mel distance on sentences never trained on, own voices: %.3f before, %.3f after", before, after
+    )
+
+
+if __name__ == "__main__":
+    main()
