@@ -59,7 +59,7 @@ def test_downloads_are_as_large_as_published(name: str, gigabytes: float) -> Non
 def test_memory_of_a_session_is_that_of_its_lane(name: str) -> None:
     config = small_checkpoint(name)
     lane = StreamingState(RQTransformer(config.lm).bfloat16(), lanes=1)
-    mimi = StreamingState(Mimi(config.mimi), lanes=1)
+    mimi = StreamingState(Mimi(config.codec_config), lanes=1)
     held = lane.bytes_per_lane + mimi.bytes_per_lane
     assert memory_need(config, Precision.BF16).session_bytes == pytest.approx(held, rel=0.02)
 

@@ -16,7 +16,7 @@ from tests.duplex_model.test_hub_config import HIBIKI_2B
 
 PERSONAPLEX = CHECKPOINTS["personaplex-7b"]
 HIBIKI = CHECKPOINTS["hibiki-1b"]
-NAMES = (PERSONAPLEX.lm_file, PERSONAPLEX.mimi_file, PERSONAPLEX.text_file)
+NAMES = (PERSONAPLEX.lm_file, PERSONAPLEX.codec_file, PERSONAPLEX.text_file)
 
 
 def ignore(fraction: float, words: str) -> None:
@@ -81,7 +81,7 @@ def test_a_folder_with_every_file(tmp_path: Path) -> None:
     for name in (*NAMES, "voices.tgz"):
         (tmp_path / name).touch()
     files = find_files(parse_source(f"personaplex-7b={tmp_path}"), report=ignore)
-    assert (files.lm, files.mimi, files.text) == tuple(tmp_path / name for name in NAMES)
+    assert (*files.lm, *files.codec, files.text) == tuple(tmp_path / name for name in NAMES)
     assert files.voices == tmp_path / "voices.tgz"
     assert files.config == PERSONAPLEX
 
@@ -101,10 +101,10 @@ def test_a_repository_is_taken_at_one_commit(tmp_path: Path) -> None:
         hub = Hub(endpoint=server.endpoint, cache=tmp_path)
         source = parse_source(f"personaplex-7b={REPOSITORY}")
         files = find_files(source, hub=hub, report=ignore)
-        assert files.lm.read_bytes() == b"l"
-        assert files.lm.name == "lm@80.safetensors"
+        assert files.lm[0].read_bytes() == b"l"
+        assert files.lm[0].name == "lm@80.safetensors"
         assert files.voices is not None
-        assert {path.parent.name for path in (files.lm, files.mimi, files.text, files.voices)} == {COMMIT}
+        assert {path.parent.name for path in (*files.lm, *files.codec, files.text, files.voices)} == {COMMIT}
     offline = Hub(endpoint="http://127.0.0.1:1", cache=tmp_path)
     assert find_files(source, hub=offline, report=ignore) == files
 
@@ -133,7 +133,7 @@ def test_a_config_adapts_names_architecture_and_sampling(tmp_path: Path) -> None
     config = adapted(HIBIKI, described(tmp_path, json.dumps(values)))
     assert config.lm.temporal.context == 750
     assert config.lm.depth == CHECKPOINTS["hibiki-2b"].lm.depth
-    assert (config.lm_file, config.mimi_file) == (HIBIKI.lm_file, "mimi.safetensors")
+    assert (config.lm_file, config.codec_file) == (HIBIKI.lm_file, "mimi.safetensors")
     assert config.text_file == "text.model"
     assert (config.generation.audio.temperature, config.generation.audio.top_k) == (0.9, 200)
     assert (config.generation.text.temperature, config.generation.text.top_k) == (0.1, 50)
