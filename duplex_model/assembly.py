@@ -165,6 +165,7 @@ def assemble(
             window_frames=lm.config.temporal.context,
         ),
         ends_source=config.ends_source,
+        silence=None if config.codec is None else config.prompt_codes.silence,
         cuda_graph=options.cuda_graph,
     )
     report(1.0, f"{config.name} is ready for {options.lanes} sessions")

@@ -337,8 +337,9 @@ def load_lm(
     _filled(model, tensors)
     if int8:
         tensors.clear()  # so that each weight is freed as soon as its int8 form stands
-        for name, piece in pieces.items():
-            if (came := rows.quantised(piece.source, piece.rows)) is not None:
+        for name in shapes_of(model):
+            came = rows.quantised(pieces[name].source, pieces[name].rows)
+            if came is not None:
                 keep_quantised(model, name.removesuffix(".weight"), *came)
         quantise_linears(model)
     return model
@@ -359,14 +360,18 @@ def load_codec(config: CodecConfig, source: TensorSource) -> Mimi | SpectralCode
 
 
 def load_spectral(config: SpectralConfig, source: TensorSource) -> SpectralCodec:
-    """The spectral codec, in float32 and inference mode. Windows and filters are computed, not read.
+    """The spectral codec, in float32 and inference mode. Windows and filters are computed where they are not kept.
 
     Raises:
         CheckpointError: the tensors are not those of `config`.
     """
     model = SpectralCodec(config)
-    expected = {name: tuple(t.shape) for name, t in model.state_dict().items() if not _computed(name)}
-    found = {name: shape for name, shape in source.shapes().items() if not _computed(name)}
+    found = source.shapes()
+    expected = {
+        name: tuple(tensor.shape)
+        for name, tensor in model.state_dict().items()
+        if name in found or not _computed(name)
+    }
     pieces = map_tensors(expected, found)
     tensors = {name: _read(source, pieces[name]).float() for name in expected}
     model.load_state_dict(tensors, strict=False, assign=True)

@@ -190,7 +190,7 @@ def _direction(options: argparse.Namespace, capabilities: Capabilities) -> tuple
             f"expected --from or --to, as {capabilities.checkpoint} speaks {', '.join(sorted(spoken))}"
         )
     if told is not None and options.mode == "transcription":
-        return told, told
+        return choose_languages(capabilities, told, told)
     return choose_languages(capabilities, options.heard, options.said)
 
 

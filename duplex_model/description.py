@@ -52,8 +52,18 @@ def read_description(folder: Path) -> CheckpointConfig | None:
         values = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
         raise CheckpointError(f"expected JSON in {path}: {error}") from error
-    if not isinstance(values, dict) or values.pop("schema", None) != SCHEMA:
+    return parse_description(values, path)
+
+
+def parse_description(values: object, path: Path) -> CheckpointConfig:
+    """What the JSON object `values` of the file at `path` says of a checkpoint.
+
+    Raises:
+        CheckpointError: see `read_description`.
+    """
+    if not isinstance(values, dict) or values.get("schema") != SCHEMA:
         raise CheckpointError(f"expected the schema {SCHEMA} in {path}, got another or none")
+    values = {name: value for name, value in values.items() if name != "schema"}
     try:
         config: CheckpointConfig = _read(values, CheckpointConfig, "checkpoint")
         _check_codes(config)
@@ -71,8 +81,8 @@ def _check_codes(config: CheckpointConfig) -> None:
         raise _Wrong(
             f"expected a codec of {sides} codebooks of {lm.card}, as in lm, got {codec.codebooks} of {codec.card}"
         )
-    if not (config.role_text or config.voice_prompt):
-        return  # it has no prompt
+    if config.codec is None or not (config.role_text or config.voice_prompt):
+        return  # published codes, or no prompt
     for name, frame in (("silence", codes.silence), ("sine", codes.sine)):
         if len(frame) < sides or max(frame) >= lm.card:
             raise _Wrong(

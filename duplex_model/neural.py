@@ -69,6 +69,7 @@ class NeuralModel:
         vocabulary: Vocabulary,
         long_calls: LongCallPlan = SINKS_ONLY,
         ends_source: bool = False,
+        silence: Sequence[int] | None = None,
         prefix_bytes: int = PREFIX_BYTES,
         cuda_graph: bool = False,
     ) -> None:
@@ -82,6 +83,7 @@ class NeuralModel:
             vocabulary: of the checkpoint.
             long_calls: what becomes of calls longer than what was seen in training.
             ends_source: whether the model was trained to be told that the speaker has finished.
+            silence: codes of a silent frame as it was trained with; by default those of the codec.
             prefix_bytes: device memory for states after prompts.
             cuda_graph: replay a captured step; needs a CUDA device.
         """
@@ -104,7 +106,7 @@ class NeuralModel:
         self._renewals = Renewals(
             long_calls, generator, self._first_step, self._calls, self._clear_but_language
         )
-        self._silence = self._silent_frame()
+        self._silence = self._silent_frame(silence)
         at_rest = self._to_device(
             np.zeros((self._lanes, FRAME_SAMPLES), np.float32), np.zeros(self._lanes, bool)
         )
@@ -314,10 +316,15 @@ class NeuralModel:
         return [torch.from_numpy(array).to(self._device) for array in (pcm, executing, hushed, ended)]
 
     @torch.no_grad()
-    def _silent_frame(self) -> Tensor:
+    def _silent_frame(self, trained: Sequence[int] | None) -> Tensor:
         """int64 [1, 1 + own codebooks]: text and codes of a frame in which nothing is said."""
-        silence = torch.zeros(SETTLED_FRAMES * FRAME_SAMPLES, device=self._device)
-        codes = settled_codes(self.codec, silence)[None, : self.generator.lm.config.own_codebooks]
+        if trained is None:
+            codes = settled_codes(
+                self.codec, torch.zeros(SETTLED_FRAMES * FRAME_SAMPLES, device=self._device)
+            )
+        else:
+            codes = torch.tensor(trained, device=self._device)
+        codes = codes[None, : self.generator.lm.config.own_codebooks]
         return torch.cat([torch.full_like(codes[:, :1], TEXT_TOKENS.padding), codes], dim=1)
 
     def _no_speech(self) -> Speech:

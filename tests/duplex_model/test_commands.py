@@ -121,7 +121,9 @@ def test_a_prompt_has_what_was_asked(recording: Path) -> None:
         "NATF0",
         "en",
     )
-    both = make_prompt(parser().parse_args(arguments(recording, "--role-text", "Be kind.", "--from", "es")), able)
+    both = make_prompt(
+        parser().parse_args(arguments(recording, "--role-text", "Be kind.", "--from", "es")), able
+    )
     assert (both.role_text, both.language_in, both.mode) == ("Be kind.", "es", "simultaneous")
     directed = parser().parse_args(arguments(recording, "--from", "es", "--to", "de"))
     prompt = make_prompt(directed, able)

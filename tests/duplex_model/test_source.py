@@ -7,12 +7,15 @@ from pathlib import Path
 import huggingface_hub
 import pytest
 
+from duplex_model import shipped
 from duplex_model.config import CHECKPOINTS
+from duplex_model.description import write_description
 from duplex_model.errors import CheckpointError
 from duplex_model.hub import Hub
-from duplex_model.source import adapted, find_files, parse_source
+from duplex_model.source import CheckpointSource, adapted, find_files, parse_source, shard_name
 from tests.duplex_model.fake_hub import COMMIT, REPOSITORY, fake_hub
 from tests.duplex_model.test_hub_config import HIBIKI_2B
+from tests.duplex_model.tiny_checkpoint import tiny_config
 
 PERSONAPLEX = CHECKPOINTS["personaplex-7b"]
 HIBIKI = CHECKPOINTS["hibiki-1b"]
@@ -92,6 +95,42 @@ def test_a_folder_where_files_are_missing(tmp_path: Path) -> None:
         find_files(parse_source(f"personaplex-7b={tmp_path}"), report=ignore)
     with pytest.raises(CheckpointError, match="got nothing at /no/such"):
         find_files(parse_source("personaplex-7b=/no/such"), report=ignore)
+
+
+def test_a_file_may_be_in_shards_if_all_of_them_are_there(tmp_path: Path) -> None:
+    whole, shards = NAMES[1:], [shard_name(NAMES[0], number, 3) for number in (1, 2, 3)]
+    for name in (*whole, *shards):
+        (tmp_path / name).touch()
+    source = parse_source(f"personaplex-7b={tmp_path}")
+    assert find_files(source, report=ignore).lm == tuple(tmp_path / name for name in shards)
+    assert shards[2] == "model-00003-of-00003.safetensors"
+    (tmp_path / shards[1]).unlink()
+    with pytest.raises(CheckpointError, match=f"{NAMES[0]} missing"):
+        find_files(source, report=ignore)
+
+
+def test_voices_come_in_a_folder_beside(tmp_path: Path) -> None:
+    for name in NAMES:
+        (tmp_path / name).touch()
+    source = parse_source(f"personaplex-7b={tmp_path}")
+    assert find_files(source, report=ignore).voice_folder is None
+    (tmp_path / "voices").mkdir()
+    assert find_files(source, report=ignore).voice_folder == tmp_path / "voices"
+
+
+def test_the_shipped_checkpoint_is_the_default_and_has_a_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shipped, "FOLDER", tmp_path)
+    with pytest.raises(
+        CheckpointError, match=r"No checkpoint came with this installation. Name another: persona"
+    ):
+        parse_source("default")
+    (tmp_path / "medical").mkdir()
+    write_description(tmp_path / "medical", tiny_config())
+    expected = CheckpointSource(config=tiny_config(), folder=tmp_path / "medical")
+    assert parse_source("default") == parse_source("medical") == expected
+    assert parse_source("moshiko-7b").folder is None
 
 
 def test_a_repository_is_taken_at_one_commit(tmp_path: Path) -> None:
