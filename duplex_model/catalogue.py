@@ -144,6 +144,11 @@ def capabilities(config: CheckpointConfig, *, lanes: int, window_frames: int | N
     )
 
 
+def text_for(language: str, texts: Mapping[str, str]) -> str:
+    """The text in `language`, else the English one, else the first; empty where there is none."""
+    return texts.get(language) or texts.get("en") or next(iter(texts.values()), "")
+
+
 def domain_of(config: CheckpointConfig) -> str:
     """What a checkpoint was made for, in words for a host; empty where nobody says."""
     return config.domain or DOMAINS.get(config.name, "")

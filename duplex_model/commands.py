@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import get_args
 
 from duplex_model.audio_file import read_audio, write_wav
-from duplex_model.catalogue import Precision
+from duplex_model.catalogue import Precision, text_for
 from duplex_model.contract import FRAME_S, Capabilities, Mode, Prompt, TickGrid
 from duplex_model.errors import DuplexModelError, PromptError, SpecError, Unsupported
 from duplex_model.offline import OfflineResult, choose_languages, run_offline
@@ -196,8 +196,10 @@ def _direction(options: argparse.Namespace, capabilities: Capabilities) -> tuple
 
 def _summary(result: OfflineResult, capabilities: Capabilities) -> str:
     speed = 1 / result.timing.real_time_factor
+    label = text_for("en", capabilities.demonstration)
+    terms = f"{capabilities.licence}; {label}" if label else capabilities.licence
     return (
-        f"{capabilities.checkpoint} ({capabilities.licence}): {result.frames * FRAME_S:.1f} s, {speed:.2g} times "
+        f"{capabilities.checkpoint} ({terms}): {result.frames * FRAME_S:.1f} s, {speed:.2g} times "
         f"as fast as speech, {result.timing.step_p50_ms:.1f} ms per frame"
     )
 

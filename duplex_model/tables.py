@@ -14,6 +14,7 @@ from duplex_model.catalogue import (
     licence_links,
     memory_need,
     parameters,
+    text_for,
     verdict,
 )
 from duplex_model.config import CHECKPOINTS, CheckpointConfig
@@ -75,11 +76,11 @@ def _model_row(config: CheckpointConfig, machine: Machine) -> tuple[str, ...]:
 def _model_details(config: CheckpointConfig, machine: Machine, folder: Path | None = None) -> str:
     """What there is to know of a checkpoint, shipped in `folder` or else in its repository."""
     window_s, context_s = config.window_frames * FRAME_S, config.lm.temporal.context * FRAME_S
-    labels = [f"  NOTE      {config.demonstration.get('en', '')}"] if config.demonstration else []
+    label = text_for("en", config.demonstration)
     return "\n".join(
         (
             f"{config.name}: {domain_of(config)}",
-            *labels,
+            *([f"  NOTE      {label}"] if label else []),
             f"  from      {_published(config) if folder is None else _shipped(folder)}",
             f"  licence   {_licence(config.licence)}",
             f"  files     {config.lm_file}, {config.codec_file}, {config.text_file}",

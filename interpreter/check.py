@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
-from duplex_model.catalogue import Fit, verdict
+from duplex_model.catalogue import Fit, text_for, verdict
 from duplex_model.errors import DuplexModelError
 from duplex_model.machine import this_machine
 from duplex_model.source import parse_source
@@ -20,7 +20,6 @@ from interpreter.config import Config, EngineConfig
 from interpreter.default_engine import chosen_engine, remarks_on
 from interpreter.errors import InterpreterError
 from interpreter.loopback_call import ECHO_MS, CallReport, loopback_call
-from interpreter.notices import text_for
 from interpreter.run import Say, hosted_settings, running_engine
 from webrtc.errors import WebRTCError
 from webrtc.hosted.server import certificate_names

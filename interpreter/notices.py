@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from duplex_model.catalogue import text_for
 from interpreter.directions import Direction
 from interpreter.routing import hears
 from interpreter.sessions import SessionState
@@ -106,11 +107,6 @@ def notices_for(
         if unspoken:
             tell.add(f"{reason}-speak", NoticeLevel.WARNING, languages=unspoken)
     return tell.notices
-
-
-def text_for(language: str, texts: Mapping[str, str]) -> str:
-    """The text in `language`, else the English one, else the first."""
-    return texts.get(language) or texts.get("en") or next(iter(texts.values()))
 
 
 class _Teller:

@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
+from duplex_model.catalogue import text_for
 from duplex_model.contract import Capabilities, Engine, TickGrid
 from duplex_model.process import EngineProcess
 from duplex_model.spec import EngineSpec, build_engine
@@ -22,7 +23,6 @@ from interpreter.default_engine import chosen_engine, remarks_on
 from interpreter.errors import ConfigError, InterpreterError
 from interpreter.meeting import Meeting
 from interpreter.metrics import table
-from interpreter.notices import text_for
 from webrtc.hosted import GivenCertificate, HostedServer, HostedSettings, Language, SelfSigned
 from webrtc.peer import IceServer, IceSettings
 

@@ -126,7 +126,9 @@ def test_a_run_needs_no_checkpoint_but_a_direction(
         ["--from", "es", "--mode", "transcription"],
     ):
         assert main(["run", *files, *text, *told]) == 0, capsys.readouterr().err
-        assert capsys.readouterr().out.startswith("tiny-spectral (Apache-2.0): 1.3 s")
+        assert capsys.readouterr().out.startswith(
+            "tiny-spectral (Apache-2.0; demonstration: random weights): 1.3 s"
+        )
         assert json.loads((tmp_path / "out.json").read_text())["frames"] == 16
 
 
