@@ -135,6 +135,14 @@ def assemble(
         SpecError: the device is too small.
         CheckpointError: the files are not those of `config`.
     """
+    model = load_model(config, files, options, report=report)
+    return NeuralEngine(model, grid=grid, options=options.engine)
+
+
+def load_model(
+    config: CheckpointConfig, files: CheckpointFiles, options: NeuralOptions, *, report: Report
+) -> NeuralModel:
+    """As `assemble`, without an engine: for a caller who steps it at a pace of its own."""
     attend = _decode_attention(options.attention, config)
     if options.device.type == "cuda":
         footprint(config, options).check(options.lanes, torch.cuda.mem_get_info(options.device)[0])
@@ -169,7 +177,7 @@ def assemble(
         cuda_graph=options.cuda_graph,
     )
     report(1.0, f"{config.name} is ready for {options.lanes} sessions")
-    return NeuralEngine(model, grid=grid, options=options.engine)
+    return model
 
 
 def _default_voice(config: CheckpointConfig, files: CheckpointFiles, folders: Sequence[Path]) -> str:

@@ -7,12 +7,15 @@ codebook c is a projection of h plus the embedding of the token before (text, th
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from duplex_model.attention import causal_attention
 from duplex_model.config import NO_INPUT, DepthConfig, LMConfig, Norm
 from duplex_model.streaming import StreamingModule, StreamingState
 from duplex_model.transformer import GatedFeedForward, RMSNorm, Transformer, make_norm
@@ -57,6 +60,28 @@ class DescriptionCondition(nn.Module):
         return y
 
 
+@dataclass(frozen=True)
+class CodebookSpan:
+    """Consecutive codebooks that share a weight set, so that one product serves them all."""
+
+    weight_set: int
+    codebooks: slice
+
+
+def codebook_spans(schedule: Iterable[int]) -> Iterator[CodebookSpan]:
+    """`DepthConfig.schedule` as its runs of equal weight sets, in order."""
+    first = 0
+    for weight_set, run in groupby(schedule):
+        last = first + len(list(run))
+        yield CodebookSpan(weight_set, slice(first, last))
+        first = last
+
+
+def _by_weight_set(modules: nn.ModuleList, x: Tensor, spans: Sequence[CodebookSpan]) -> Tensor:
+    """[K, N, D] -> [K, N, E], each codebook by the module of its weight set."""
+    return torch.cat([modules[span.weight_set](x[span.codebooks]) for span in spans])
+
+
 class DepthAttention(nn.Module):
     """Causal attention along the codebooks of a frame, without positions, weights chosen by codebook."""
 
@@ -78,6 +103,13 @@ class DepthAttention(nn.Module):
         out: Tensor = self.out_proj[weight_set](y.flatten(1))
         return out
 
+    def whole_frames(self, x: Tensor, spans: Sequence[CodebookSpan]) -> Tensor:
+        """[K, N, D] -> [K, N, D]: all codebooks of N frames."""
+        heads = _by_weight_set(self.in_proj, x, spans).unflatten(-1, (3, self.heads, -1))  # type: ignore[no-untyped-call]
+        q, k, v = heads.permute(2, 1, 3, 0, 4)
+        y = causal_attention(q, k, v)
+        return _by_weight_set(self.out_proj, y.permute(2, 0, 1, 3).flatten(2), spans)
+
 
 class DepthLayer(nn.Module):
     """Pre-norm attention and gated feed-forward; norms are shared by all codebooks."""
@@ -96,6 +128,11 @@ class DepthLayer(nn.Module):
         x = x + self.self_attn(_norm(self.norm1, x), codebook, weight_set, keys, values)
         y: Tensor = x + self.feed_forward[weight_set](_norm(self.norm2, x))
         return y
+
+    def whole_frames(self, x: Tensor, spans: Sequence[CodebookSpan]) -> Tensor:
+        """[K, N, D] -> [K, N, D]: all codebooks of N frames."""
+        x = x + self.self_attn.whole_frames(self.norm1(x), spans)
+        return x + _by_weight_set(self.feed_forward, self.norm2(x), spans)
 
 
 def _norm(norm: nn.Module, x: Tensor) -> Tensor:
@@ -161,6 +198,33 @@ class DepthTransformer(nn.Module):
         logits: Tensor = self.linears[codebook](self.norms[codebook](x))
         return logits
 
+    def teacher_forced(self, h: Tensor, tokens: Tensor) -> Tensor:
+        """Logits of all codebooks at once, where what comes before each is known.
+
+        Args:
+            h: [N, D] from the temporal transformer.
+            tokens: int64 [N, 1 + codebooks]: the text token, then those of the codebooks; the last is not read.
+
+        Returns:
+            Logits [N, codebooks, card], as `forward` gives them one codebook after the other.
+        """
+        spans = list(codebook_spans(self.config.schedule))
+        tables: list[nn.Module] = [self.text_emb, *self.emb]
+        embedded = [table(column) for table, column in zip(tables, tokens.T[:-1], strict=True)]
+        given = torch.cat([self._given(h, span) for span in spans])
+        x = given + torch.stack(embedded)
+        for layer in self.layers:
+            assert isinstance(layer, DepthLayer)
+            x = layer.whole_frames(x, spans)
+        outputs = zip(self.linears, self.norms, x.unbind(), strict=True)
+        return torch.stack([linear(norm(row)) for linear, norm, row in outputs], dim=1)
+
+    def _given(self, h: Tensor, span: CodebookSpan) -> Tensor:
+        """[codebooks of `span`, N, D]: what their frames' `h` [N, D] gives each codebook."""
+        count = span.codebooks.stop - span.codebooks.start
+        row: Tensor = self.inputs[span.weight_set](h)
+        return row.expand(count, *row.shape)
+
 
 class RQTransformer(StreamingModule):
     """Temporal and depth transformer over the streams text, own codebooks, heard codebooks."""
@@ -197,12 +261,15 @@ class RQTransformer(StreamingModule):
             x = x + embedding(codes)
         return x if condition is None else x + condition.to(x.dtype)
 
-    def temporal(self, x: Tensor, state: StreamingState | None = None) -> Tensor:
+    def temporal(
+        self, x: Tensor, state: StreamingState | None = None, pinned: Tensor | None = None
+    ) -> Tensor:
         """The normed output h [B, T, D] for the embedded columns `x` [B, T, D].
 
-        Without a state, `x` is the whole sequence; with one, what comes next in each lane.
+        Without a state, `x` is the whole sequence, of which the first `pinned` columns, int64 [B], are each lane's
+        prompt; with one, what comes next in each lane.
         """
-        h: Tensor = self.out_norm(self.transformer(x, state))
+        h: Tensor = self.out_norm(self.transformer(x, state, pinned))
         return h
 
     def text_logits(self, h: Tensor) -> Tensor:
@@ -222,10 +289,5 @@ class RQTransformer(StreamingModule):
         """
         h = self.temporal(self.embed(tokens[..., :-1], condition))
         targets = tokens[:, : 1 + self.config.own_codebooks, 1:].transpose(1, 2).flatten(0, 1)
-        rows = h.flatten(0, 1)
-        cache = self.depth.start(rows)
-        audio = [
-            self.depth(rows, targets[:, codebook], codebook, cache)
-            for codebook in range(self.config.own_codebooks)
-        ]
-        return self.text_logits(h), torch.stack(audio, dim=1).unflatten(0, h.shape[:2])  # type: ignore[no-untyped-call]
+        audio = self.depth.teacher_forced(h.flatten(0, 1), targets)
+        return self.text_logits(h), audio.unflatten(0, h.shape[:2])  # type: ignore[no-untyped-call]

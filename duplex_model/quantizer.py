@@ -6,23 +6,43 @@ codebook leaves over is not seen by the acoustic ones. Decoding adds both.
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from duplex_model.config import MimiConfig
+
+class QuantizerConfig(Protocol):
+    """What a codec's configuration says of its codebooks."""
+
+    @property
+    def codebooks(self) -> int:
+        """Codebooks in use."""
+
+    @property
+    def card(self) -> int:
+        """Entries of a codebook."""
+
+    @property
+    def codebook_width(self) -> int:
+        """Channels of an entry."""
+
+    @property
+    def width(self) -> int:
+        """Channels of the latent."""
 
 
 class ResidualVectorQuantizer(nn.Module):
     """A chain of codebooks, each quantizing what those before it left over."""
 
-    def __init__(self, codebooks: int, config: MimiConfig) -> None:
+    def __init__(self, codebooks: int, config: QuantizerConfig) -> None:
         super().__init__()
         self.input_proj = nn.Conv1d(config.width, config.codebook_width, 1, bias=False)
         self.output_proj = nn.Conv1d(config.codebook_width, config.width, 1, bias=False)
         self.register_buffer("centroids", torch.zeros(codebooks, config.card, config.codebook_width))
         self.centroids: Tensor
-        """[K, 2048, 256]."""
+        """[K, card, codebook width]; Mimi's are [K, 2048, 256]."""
 
     def encode(self, latent: Tensor) -> Tensor:
         """[B, 512, T] -> codes [B, K, T], at each level the nearest centroid."""
@@ -48,7 +68,7 @@ class ResidualVectorQuantizer(nn.Module):
 class SplitResidualVectorQuantizer(nn.Module):
     """Codebook 0 semantic, codebooks 1 to K - 1 acoustic."""
 
-    def __init__(self, config: MimiConfig) -> None:
+    def __init__(self, config: QuantizerConfig) -> None:
         super().__init__()
         self.rvq_first = ResidualVectorQuantizer(1, config)
         self.rvq_rest = ResidualVectorQuantizer(config.codebooks - 1, config)

@@ -123,9 +123,13 @@ class Transformer(StreamingModule):
         scalar = LaneTensor(shape=(), dtype=torch.int64)
         return {"position": scalar, "pinned": scalar} if self.sinks else {"position": scalar}
 
-    def forward(self, x: Tensor, state: StreamingState | None = None) -> Tensor:
-        """[B, T, D] -> [B, T, D], from the start of the stream or, with a state, from where each lane is."""
-        span = self._span(x, state)
+    def forward(self, x: Tensor, state: StreamingState | None = None, pinned: Tensor | None = None) -> Tensor:
+        """[B, T, D] -> [B, T, D], from the start of the stream or, with a state, from where each lane is.
+
+        `pinned`, int64 [B], says without a state what the state says otherwise: the first positions of each lane
+        that stay attended for ever.
+        """
+        span = self._span(x, state, pinned)
         for layer in self.layers:
             x = layer(x, span, state)
         if state is not None:
@@ -133,10 +137,11 @@ class Transformer(StreamingModule):
             state.write(position, position + x.shape[1])
         return x
 
-    def _span(self, x: Tensor, state: StreamingState | None) -> Span:
+    def _span(self, x: Tensor, state: StreamingState | None, pinned: Tensor | None = None) -> Span:
         length = x.shape[1]
         if state is None:
-            return whole_span(length, self.config, x.device)
+            return whole_span(length, self.config, x.device, pinned)
+        assert pinned is None
         position, pinned = state[self]["position"], state[self].get("pinned")
         span = ring_span(position, length, self.slots, self.config, pinned)
         if self.decode_attention is None or length > 1:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -27,6 +29,38 @@ def test_steps_equal_the_whole_sequence_past_the_context(name: str) -> None:
         for codebook in range(config.own_codebooks):
             logits = model.depth(h, tokens[:, codebook, t + 1], codebook, cache)
             torch.testing.assert_close(logits, audio[:, t, codebook], rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("schedule", [None, (0, 1, 1, 1, 1, 1, 1, 1), (0, 1, 0, 0, 2, 2, 1, 1)])
+@pytest.mark.parametrize("name", ["moshiko-7b", "hibiki-2b", "hibiki-zero-3b"])
+def test_all_codebooks_at_once_equal_one_after_the_other(name: str, schedule: tuple[int, ...] | None) -> None:
+    config = small_lm(name)
+    own = config.own_codebooks
+    if schedule is not None:
+        chosen = tuple(schedule[codebook % len(schedule)] for codebook in range(own))
+        config = replace(config, depth=replace(config.depth, schedule=chosen))
+    model = RQTransformer(config)
+    randomise(model, seed=2)
+    h = torch.randn(5, config.temporal.width)
+    tokens = torch.randint(config.card, (5, 1 + own))
+    at_once = model.depth.teacher_forced(h, tokens)
+    cache = model.depth.start(h)
+    for codebook in range(own):
+        logits = model.depth(h, tokens[:, codebook], codebook, cache)
+        torch.testing.assert_close(at_once[:, codebook], logits, rtol=0, atol=1e-5)
+
+
+@torch.enable_grad()
+def test_every_weight_of_the_depth_transformer_learns_from_all_codebooks_at_once() -> None:
+    config = small_lm("hibiki-zero-3b")
+    model = RQTransformer(config)
+    randomise(model, seed=2)
+    tokens = torch.randint(config.card, (40, 1 + config.own_codebooks))
+    logits = model.depth.teacher_forced(torch.randn(40, config.temporal.width), tokens)
+    torch.nn.functional.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten()).backward()
+    for parameter_name, parameter in model.depth.named_parameters():
+        assert parameter.grad is not None, parameter_name
+        assert parameter.grad.abs().sum() > 0, parameter_name
 
 
 @pytest.mark.parametrize("rank", [None, 3])

@@ -52,6 +52,20 @@ def test_sinks_with_nothing_pinned_are_a_plain_window() -> None:
     )
 
 
+@pytest.mark.parametrize("config", VARIANTS.values(), ids=VARIANTS.keys())
+@pytest.mark.parametrize("length", [5, 7, 8, 40])
+def test_the_whole_sequence_equals_the_ring_with_each_lane_s_own_pins(
+    config: TransformerConfig, length: int
+) -> None:
+    transformer = build(config, sinks=True)
+    pinned = torch.tensor([0, 1, 3, 4])
+    x = torch.randn(4, length, 16)
+    state = StreamingState(transformer, lanes=4)
+    state[transformer]["pinned"].copy_(pinned)
+    stepwise = torch.cat([transformer(piece, state) for piece in x.split(1, dim=1)], dim=1)
+    torch.testing.assert_close(transformer(x, pinned=pinned), stepwise, rtol=0, atol=1e-5)
+
+
 def test_a_masked_or_reset_lane_leaves_the_others_bit_exact() -> None:
     transformer = build(PLAIN)
     x = torch.randn(20, 2, 1, 16)

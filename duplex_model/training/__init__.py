@@ -1,0 +1,1 @@
+"""How the checkpoint of this repository was made: data, codec, language model, evaluation. Not used at run time."""

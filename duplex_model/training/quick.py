@@ -1,0 +1,181 @@
+"""A first look at a model in training, in a minute or less: exact sentences, from the text alone.
+
+    python -m duplex_model.training.quick --training DIR --corpus DIR
+
+`DIR` are the folders that `training.lm` writes and `training.corpus` wrote. Nothing is teacher-forced: what the
+model said stays in its own streams, only the decoder is left out as nobody listens. Heard speech is encoded in
+advance, and all sentences go through one batch, so that a look costs about as much as a training step a frame.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from duplex_model.checkpoint import SafetensorsFile, load_lm
+from duplex_model.config import GREEDY, GenerationConfig
+from duplex_model.contract import FRAME_SAMPLES
+from duplex_model.delays import delayed
+from duplex_model.description import read_description
+from duplex_model.errors import CheckpointError
+from duplex_model.generator import Generator, LaneSnapshot
+from duplex_model.lm import RQTransformer
+from duplex_model.prefill import PIECE_COLUMNS, Prefill
+from duplex_model.prompt import PromptColumns
+from duplex_model.text import Characters, TextTokenizer
+from duplex_model.training.batches import Ints, Layout
+from duplex_model.training.cells import DIRECTIONS, Case, Planner, cell_name
+from duplex_model.training.corpus import load_codec
+from duplex_model.training.evaluate import stock_of
+from duplex_model.training.examples import CorpusReader
+from duplex_model.training.grammar import load_grammar
+from duplex_model.training.roles import Mode
+from duplex_model.training.rollout import Rollout
+from duplex_model.training.scores import Estimate, error_rate, facts_by_kind, is_exact, share, word_errors
+
+SENTENCES = 32
+
+Encode = Callable[[Tensor], Tensor]
+"""Pcm [B, 1, 1920 T] -> codes [B, codebooks, T]."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What a look needs of a model in training."""
+
+    lm: RQTransformer
+    encode: Encode
+    tokenizer: TextTokenizer
+    layout: Layout
+    """How prompts are laid out."""
+
+    voices: Mapping[str, Sequence[Ints]]
+    """Name of an own voice -> clips [own codebooks, frames]; the first is shown."""
+
+    generation: GenerationConfig = GenerationConfig(text=GREEDY, audio=GREEDY)
+
+
+def look(
+    parts: Parts, planner: Planner, materials: Sequence[str] = ("held-out combinations",)
+) -> dict[str, Estimate]:
+    """Exact sentences, word error and facts of single turns, simultaneous, in both directions."""
+    figures: dict[str, Estimate] = {}
+    for material in materials:
+        for heard, said in DIRECTIONS:
+            cell = planner.cells()[cell_name(material, Mode.SIMULTANEOUS, heard, said)]()
+            texts = texts_of(parts, cell.cases)
+            pairs = list(zip(cell.cases, texts, strict=True))
+            name = f"{material} {heard}-{said}"
+            figures[f"{name} exact"] = share([is_exact(case.expected, text, said) for case, text in pairs])
+            figures[f"{name} word error"] = error_rate(
+                [word_errors(case.expected, text, said) for case, text in pairs]
+            )
+            turns = [(case.turns[0].pair, text) for case, text in pairs]
+            facts = facts_by_kind([(pair, text) for pair, text in turns if pair is not None], said)
+            figures |= {f"{name} {kind}": figure for kind, figure in facts.items()}
+    return figures
+
+
+def texts_of(parts: Parts, cases: Sequence[Case]) -> list[str]:
+    """What the model writes to each case, free-running."""
+    heard = _encoded(parts, cases)
+    lanes = len(cases)
+    generator = Generator(parts.lm, lanes, parts.generation)
+    begun: dict[tuple[str, str], LaneSnapshot] = {}
+    for lane, case in enumerate(cases):
+        key = (case.trial.prompt.role_text, case.trial.prompt.voice)
+        if key not in begun:
+            begun[key] = _begun(parts, generator, *key)
+        generator.restore(lane, begun[key])
+    executing = torch.ones(lanes, dtype=torch.bool)
+    pieces: list[list[tuple[int, str]]] = [[] for _ in cases]
+    characters = [Characters() for _ in cases]
+    for frame in range(heard.shape[-1]):
+        step = generator.step(heard[..., frame], generator.sample_everything, executing)
+        for lane, (token, valid) in enumerate(
+            zip(step.tokens[:, 0].tolist(), step.valid.tolist(), strict=True)
+        ):
+            if valid and frame * FRAME_SAMPLES < len(cases[lane].trial.heard):
+                pieces[lane].append((frame, characters[lane].add(parts.tokenizer.piece(token))))
+    nothing = np.zeros(heard.shape[-1] * FRAME_SAMPLES, np.float32)
+    return [Rollout(pcm=nothing, pieces=tuple((f, text) for f, text in said if text)).text for said in pieces]
+
+
+@torch.no_grad()
+def _encoded(parts: Parts, cases: Sequence[Case]) -> Tensor:
+    """Heard codes int64 [cases, heard codebooks, T], silence after the end of the shorter ones."""
+    longest = max(len(case.trial.heard) for case in cases)
+    heard = [
+        parts.encode(
+            torch.from_numpy(np.pad(case.trial.heard, (0, longest - len(case.trial.heard))))[None, None]
+        )
+        for case in cases
+    ]
+    return torch.cat(heard)[:, : parts.lm.config.heard_codebooks]
+
+
+def _begun(parts: Parts, generator: Generator, role_text: str, voice: str) -> LaneSnapshot:
+    """The state of a lane that has taken in a prompt and stands before its first frame."""
+    frames = parts.layout.prompt(parts.voices[voice][0], parts.tokenizer.encode(role_text))
+    prefill = Prefill(generator, PromptColumns(delayed(parts.lm.config, frames)))
+    while not prefill.advance(PIECE_COLUMNS):
+        pass
+    apart = Generator(parts.lm, 1, parts.generation)
+    apart.begin(0, prefill.result(), seed=0)
+    return apart.snapshot(0)
+
+
+def read_parts(training: Path, corpus: Path) -> Parts:
+    """The model that `training.lm` saved last, and what its corpus says of codec, vocabulary and voices.
+
+    Raises:
+        CheckpointError: one of them is not there.
+    """
+    described = read_description(training)
+    if described is None:
+        raise CheckpointError(f"expected a model in training in {training}, got none")
+    reader = CorpusReader([corpus])
+    with SafetensorsFile(training / described.lm_file) as source:
+        lm = load_lm(described, source, dtype=torch.float32, window_frames=described.lm.temporal.context)
+    return Parts(
+        lm=lm,
+        encode=load_codec(reader.facts.codec).encode,
+        tokenizer=TextTokenizer(reader.facts.tokenizer, described.lm.text_card),
+        layout=Layout(config=described.lm, codes=reader.facts.codes),
+        voices=reader.read().voices,
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m duplex_model.training.quick", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("--training", required=True, type=Path, metavar="DIR", help="written by training.lm")
+    parser.add_argument("--corpus", required=True, type=Path, metavar="DIR", help="it was trained on")
+    parser.add_argument(
+        "--sentences", type=int, default=SENTENCES, metavar="N", help=f"each way ({SENTENCES})"
+    )
+    parser.add_argument("--materials", nargs="+", default=["held-out combinations"], metavar="TEXT")
+    parser.add_argument("--tier", default="core", help="of the grammar (core)")
+    parser.add_argument("--threads", type=int, default=1, metavar="N")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(options.threads)
+    planner = Planner(stock_of(load_grammar(options.tier), seed=0), options.sentences)
+    figures = look(read_parts(options.training, options.corpus), planner, options.materials)
+    sys.stdout.write(
+        json.dumps({name: figure.as_json() for name, figure in figures.items()}, indent=1) + "\n"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,61 @@
+"""What dialogues are made of, for training and for what is kept from it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import get_args
+
+from duplex_model.training.augment import augment
+from duplex_model.training.dialogue import Materials
+from duplex_model.training.grammar import CLOSED, Grammar, Pair, everyday_sentence
+from duplex_model.training.grammar.pair import Language
+from duplex_model.training.split import held_out, held_out_productions, is_training
+from duplex_model.training.tts import OWN_VOICES, source_voices, synthesise
+
+LANGUAGES: tuple[Language, ...] = get_args(Language)
+
+
+def training_materials(grammar: Grammar, pieces: Callable[[str], int]) -> Materials:
+    """What the model is trained on.
+
+    Args:
+        grammar: of the sentences; held-out pairs never come.
+        pieces: tokens of a word.
+    """
+    return _materials(grammar, pieces, is_training, held_out_side=False)
+
+
+def held_out_materials(grammar: Grammar, pieces: Callable[[str], int]) -> Materials:
+    """Held-out pairs of productions that are trained on, in held-out voices, after held-out role texts."""
+    unheard = held_out_productions()
+
+    def accept(pair: Pair) -> bool:
+        return held_out(pair) and pair.production not in unheard
+
+    return _materials(grammar, pieces, accept, held_out_side=True)
+
+
+def _materials(
+    grammar: Grammar, pieces: Callable[[str], int], accept: Callable[[Pair], bool], *, held_out_side: bool
+) -> Materials:
+    def sample(rng: random.Random) -> Pair:
+        while True:
+            pair = grammar.sample(rng)
+            if accept(pair):
+                return pair
+
+    def out_of_domain(rng: random.Random, language: Language) -> str:
+        return everyday_sentence(rng, language, held_out=held_out_side)
+
+    return Materials(
+        sample=sample,
+        out_of_domain=out_of_domain,
+        closed=CLOSED,
+        synthesise=synthesise,
+        source_voices={language: source_voices(language, held_out=held_out_side) for language in LANGUAGES},
+        own_voices=OWN_VOICES,
+        augment=augment,
+        pieces=pieces,
+        held_out_roles=held_out_side,
+    )
