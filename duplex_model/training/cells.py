@@ -393,7 +393,9 @@ def _speeches(stock: Stock) -> dict[str, _Speech]:
         "held-out voices": _Speech(grammar.sample, combination, engine("espeak")),
         "flite": _Speech(grammar.sample, combination, engine("flite")),
         "noise": _Speech(grammar.sample, combination, trained, clean_share=0.0),
-        "held-out role texts": _Speech(grammar.sample, combination, trained, held_out_roles=True, modes=MODES[:1]),
+        "held-out role texts": _Speech(
+            grammar.sample, combination, trained, held_out_roles=True, modes=MODES[:1]
+        ),
     }
 
 

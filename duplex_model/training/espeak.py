@@ -12,11 +12,14 @@ import bisect
 import ctypes
 import functools
 import itertools
+import os
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from duplex_model.contract import Pcm
 from duplex_model.training.phones import SILENCE, from_espeak
@@ -89,11 +92,19 @@ class Espeak:
         self.rate_hz: int = self._library.espeak_Initialize(_SYNCHRONOUS, _BUFFER_MS, None, _PHONEME_EVENTS)
         if self.rate_hz <= 0:
             raise TtsError(f"expected espeak-ng's data, got none; on Debian: apt-get install {_PACKAGE}")
-        self._pieces: list[np.ndarray] = []
+        self._variants = self._read_variants()
+        self._pieces: list[NDArray[np.int16]] = []
         self._marks: list[_Mark] = []
         self._callback = _Callback(self._take)  # kept here, because the library keeps only its address
         self._library.espeak_SetSynthCallback(self._callback)
         self._lock = threading.Lock()
+
+    def _read_variants(self) -> frozenset[str]:
+        """Names of all variants; the library itself takes an unknown one for none."""
+        data = ctypes.c_char_p()
+        self._library.espeak_Info.restype = ctypes.c_char_p
+        self._library.espeak_Info(ctypes.byref(data))
+        return frozenset(path.name for path in Path(os.fsdecode(data.value or b""), "voices", "!v").iterdir())
 
     def speak(
         self, text: str, accent: str, variant: str, pitch: int, rate_wpm: int
@@ -116,7 +127,7 @@ class Espeak:
         with self._lock:
             self._pieces, self._marks = [], []
             voice = f"{accent}+{variant}"
-            if self._library.espeak_SetVoiceByName(voice.encode()):
+            if variant not in self._variants or self._library.espeak_SetVoiceByName(voice.encode()):
                 raise TtsError(f"expected a voice of espeak-ng, got {voice!r}")
             self._library.espeak_SetParameter(_RATE, rate_wpm, 0)
             self._library.espeak_SetParameter(_PITCH, pitch, 0)

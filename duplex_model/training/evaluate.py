@@ -39,6 +39,7 @@ from duplex_model.training.judges import (
     enrol,
     phone_scores,
     second_opinion,
+    training_pairs,
     voice_figures,
 )
 from duplex_model.training.measures import voice_only
@@ -50,8 +51,8 @@ from duplex_model.training.stock import held_out_materials, training_materials
 PER_CELL = 60
 QUICK_PER_CELL = 12
 LANES = 16
-SECOND_OPINIONS = 24
-"""Utterances of a cell that pocketsphinx hears; it is slower than everything else."""
+SPHINX_SENTENCES = 2000
+"""From which it learns which words follow which."""
 
 
 def stock_of(grammar: Grammar, seed: int) -> Stock:
@@ -90,7 +91,7 @@ class Listener:
         if self.recogniser is not None:
             figures |= phone_scores(self.recogniser, own_voices, language, spoken).figures()
         if self.sphinx is not None and language == "en":
-            figures |= self.sphinx.figures(own_voices, spoken[:SECOND_OPINIONS])
+            figures |= self.sphinx.figures(own_voices, spoken)
         if cell.kind is Kind.VOICE:
             book = enrol(self.stock.grammar, own_voices, language)
             figures |= voice_figures(book, own_voices, language, spoken)
@@ -120,7 +121,9 @@ class Examiner:
         cell = self.planner.cells()[name]()
         if not cell.cases:
             return None
-        rollouts = run_trials(self.model, [case.trial for case in cell.cases], report=lambda done, words: None)
+        rollouts = run_trials(
+            self.model, [case.trial for case in cell.cases], report=lambda done, words: None
+        )
         row = row_of(cell, rollouts, self.listener.figures(cell, rollouts))
         return Outcome(row, cell.kind, tuple(bool(rollout.unsure_frames) for rollout in rollouts))
 
@@ -166,7 +169,8 @@ def _examiner(plan: Plan) -> Examiner:
     torch.set_num_threads(plan.threads)
     planner = plan.planner
     recogniser = None if plan.recogniser is None else phones.load(plan.recogniser)
-    listener = Listener(planner.stock, recogniser, second_opinion(planner.stock.grammar.words("en")))
+    heard_by_sphinx = [pair.en for pair in training_pairs(planner.stock.grammar, SPHINX_SENTENCES)]
+    listener = Listener(planner.stock, recogniser, second_opinion(heard_by_sphinx))
     return Examiner(served(_files(plan.checkpoint), plan), planner, listener)
 
 
@@ -215,15 +219,22 @@ def abstention(outcomes: Sequence[Outcome]) -> dict[str, Estimate]:
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = argparse.ArgumentParser(
-        prog="python -m duplex_model.training.evaluate", description="Evaluates a checkpoint on what was held out."
+        prog="python -m duplex_model.training.evaluate",
+        description="Evaluates a checkpoint on what was held out.",
     )
-    top.add_argument("--checkpoint", required=True, metavar="NAME|FOLDER", help="a folder, or as `run` takes it")
+    top.add_argument(
+        "--checkpoint", required=True, metavar="NAME|FOLDER", help="a folder, or as `run` takes it"
+    )
     top.add_argument("--out", required=True, type=Path, metavar="FILE", help="report, JSON")
     top.add_argument("--markdown", type=Path, metavar="FILE", help="tables for the model card")
-    top.add_argument("--recogniser", type=Path, metavar="FOLDER", help="of `training.recogniser`, to judge audio")
+    top.add_argument(
+        "--recogniser", type=Path, metavar="FOLDER", help="of `training.recogniser`, to judge audio"
+    )
     top.add_argument("--per-cell", type=int, metavar="N", help=f"trials of most cells ({PER_CELL})")
     top.add_argument("--quick", action="store_true", help=f"{QUICK_PER_CELL} trials of most cells")
-    top.add_argument("--cells", nargs="+", default=[], metavar="TEXT", help="only those with one of these in the name")
+    top.add_argument(
+        "--cells", nargs="+", default=[], metavar="TEXT", help="only those with one of these in the name"
+    )
     top.add_argument("--list", action="store_true", help="name the cells and do nothing")
     top.add_argument("--greedy", action="store_true", help="always the most likely token")
     top.add_argument("--tier", default="core", help="of the grammar (core)")

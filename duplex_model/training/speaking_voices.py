@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
+from duplex_model.training.split import held_out_voices
+
 Language = Literal["en", "es"]
 Engine = Literal["espeak", "flite"]
 
@@ -52,7 +54,7 @@ _CLEAR = """
 """
 
 VARIANTS: tuple[str, ...] = tuple(_CLEAR.split())
-"""Variants of espeak-ng that a listener understands at once: no whisper, no croak, no robot."""
+"""Variants of espeak-ng that are meant as speaking people: no whisper, no croak, no robot."""
 
 FLITE_VOICES = ("slt", "rms", "kal16", "awb")
 
@@ -64,8 +66,6 @@ _VERSIONS = 2
 
 def source_voices(language: Language, *, held_out: bool = False) -> Sequence[SpeakingVoice]:
     """The voices of participants, in a fixed order: those to train on, or those never trained on."""
-    from duplex_model.training.split import held_out_voices
-
     kept_apart = held_out_voices()
     return [voice for voice in _all_voices(language) if (voice.variant in kept_apart) == held_out]
 
@@ -82,32 +82,35 @@ def _all_voices(language: Language) -> Sequence[SpeakingVoice]:
 
 
 def _spread(voice: SpeakingVoice, version: int) -> SpeakingVoice:
-    """`voice` with a pitch and a rate that follow from its name, so that they are the same wherever they are asked."""
-    choice = zlib.crc32(f"{voice.accent}+{voice.variant}/{version}".encode())
-    pitch = _PITCHES[choice % len(_PITCHES)]
-    rate_wpm = _RATES_WPM[choice // len(_PITCHES) % len(_RATES_WPM)]
+    """`voice` with a pitch and a rate that follow from its name; another version has others of both."""
+    choice = zlib.crc32(voice.name.encode())
+    pitch = _PITCHES[(choice + 2 * version) % len(_PITCHES)]
+    rate_wpm = _RATES_WPM[(choice // len(_PITCHES) + 2 * version) % len(_RATES_WPM)]
     return SpeakingVoice(voice.engine, voice.accent, voice.variant, pitch, rate_wpm)
 
 
-def _own(variant: str, pitch: int) -> Mapping[Language, SpeakingVoice]:
+def _own(variant: str, pitch: int, rate_wpm: int = 170) -> Mapping[Language, SpeakingVoice]:
     return MappingProxyType(
         {
-            "en": SpeakingVoice("espeak", "en-us", variant, pitch, 170),
-            "es": SpeakingVoice("espeak", "es-419", variant, pitch, 170),
+            "en": SpeakingVoice("espeak", "en-us", variant, pitch, rate_wpm),
+            "es": SpeakingVoice("espeak", "es-419", variant, pitch, rate_wpm),
         }
     )
 
 
 OWN_VOICES: Mapping[str, Mapping[Language, SpeakingVoice]] = MappingProxyType(
     {
-        "ana": _own("f2", 50),
-        "bruno": _own("m3", 50),
-        "clara": _own("Annie", 50),
-        "diego": _own("m2", 30),
-        "elena": _own("linda", 60),
-        "felix": _own("Mike", 50),
-        "gloria": _own("f5", 70),
-        "hugo": _own("max", 50),
+        "ana": _own("f2", 35),  # 177 Hz
+        "bruno": _own("edward", 20),  # 80 Hz
+        "clara": _own("f3", 45),  # 207 Hz
+        "diego": _own("m6", 50),  # 104 Hz
+        "elena": _own("f5", 65),  # 240 Hz
+        "felix": _own("benjamin", 75),  # 134 Hz
+        "gloria": _own("anika", 50, rate_wpm=140),  # 279 Hz; a quick variant
+        "hugo": _own("miguel", 80),  # 152 Hz
     }
 )
-"""The interpreter's own, each with one timbre in both languages; the first, third, fifth and seventh are high."""
+"""The interpreter's own, each with one timbre in both languages and at least an eighth apart in pitch, as noted.
+
+Chosen to differ, among the variants that pocketsphinx understands better than most.
+"""

@@ -36,7 +36,7 @@ LEVEL_DB = -24.0
 PEAK_DB = -3.0
 
 _FADE_OUT_S = 0.02
-"""What is kept after the last phone, faded out."""
+"""At most what is kept after the last phone, faded out."""
 
 
 @dataclass(frozen=True)
@@ -91,11 +91,11 @@ def _speak(text: str, voice: SpeakingVoice) -> tuple[Pcm, int, list[Phone]]:
 
 
 def _cut(pcm: Pcm, start_s: float, end_s: float) -> Pcm:
-    """`pcm` from start to end and the fade after it."""
-    start, end = round(start_s * SAMPLE_RATE_HZ), round((end_s + _FADE_OUT_S) * SAMPLE_RATE_HZ)
-    cut: Pcm = pcm[start:end].astype(np.float32)
-    fade = min(len(cut), round(_FADE_OUT_S * SAMPLE_RATE_HZ))
-    cut[len(cut) - fade :] *= np.linspace(1, 0, fade, dtype=np.float32)
+    """`pcm` from start to end, and what there is of the fade after it."""
+    start, end = round(start_s * SAMPLE_RATE_HZ), round(end_s * SAMPLE_RATE_HZ)
+    cut: Pcm = pcm[start : end + round(_FADE_OUT_S * SAMPLE_RATE_HZ)].astype(np.float32)
+    tail = cut[end - start :]
+    tail *= np.linspace(1, 0, len(tail), dtype=np.float32)
     return cut
 
 

@@ -20,9 +20,10 @@ _WINDOW_SAMPLES = SAMPLE_RATE_HZ * 40 // 1000
 _HOP_SAMPLES = SAMPLE_RATE_HZ * 10 // 1000
 _LOWEST_HZ, _HIGHEST_HZ = 60, 400
 _VOICED = 0.5  # normalised autocorrelation at the pitch period
+_AS_HIGH = 0.85
 _LOUD = 0.1  # of the loudest frame's amplitude
 _BANDS = 20
-_PITCH_WEIGHT = 8.0
+_PITCH_WEIGHT = 20.0
 """Two numbers of pitch against `_BANDS` of spectrum."""
 
 
@@ -40,13 +41,15 @@ def pitch_hz(pcm: Pcm) -> Features:
         correlation / np.maximum(correlation[:, :1], 1e-12) / (window[:_WINDOW_SAMPLES] / window[0] + 1e-3)
     )
     shortest, longest = SAMPLE_RATE_HZ // _HIGHEST_HZ, SAMPLE_RATE_HZ // _LOWEST_HZ
-    # A period's multiples are as good as itself; the little slope takes the first.
-    lags = np.arange(shortest, longest)
-    searched = normal[:, shortest:longest] - 1e-4 * lags
-    best = searched.argmax(axis=1)
+    searched = normal[:, shortest - 1 : longest + 1]
+    inner = searched[:, 1:-1]
+    # A period's multiples are as good as itself, so that the first peak that is about as high as any is taken.
+    peaks = (inner >= searched[:, :-2]) & (inner >= searched[:, 2:])
+    high = peaks & (inner > _AS_HIGH * inner.max(axis=1, keepdims=True))
+    best = high.argmax(axis=1)
     level = np.sqrt((frames**2).mean(axis=1))
-    voiced = (searched[np.arange(len(best)), best] > _VOICED) & (level > _LOUD * level.max())
-    hz: Features = SAMPLE_RATE_HZ / lags[best[voiced]]
+    voiced = (inner[np.arange(len(best)), best] > _VOICED) & (level > _LOUD * level.max())
+    hz: Features = SAMPLE_RATE_HZ / (shortest + best[voiced])
     return hz
 
 

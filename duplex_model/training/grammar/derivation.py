@@ -14,11 +14,10 @@ from duplex_model.training.grammar.pair import (
     Register,
     Speaker,
 )
-from duplex_model.training.grammar.template import Features, Part, Rule, Slot
+from duplex_model.training.grammar.template import PUNCTUATION, Features, Part, Rule, Slot
 
 _SOUND_I = re.compile(r"(i|í|hi(?!e)|hí)", re.IGNORECASE)
 _SOUND_O = re.compile(r"h?[oó]", re.IGNORECASE)
-_PUNCTUATION = "¿?¡!.,"
 _LinkKey = tuple[tuple[str, ...], int]  # the path of slots to a node, and the part's number there
 _FactKey = tuple[tuple[str, ...], int, FactKind]
 
@@ -174,7 +173,7 @@ def _facts(en: tuple[_Spoken, ...], es: tuple[_Spoken, ...]) -> tuple[Fact, ...]
 
 
 def _fact_text(side: tuple[_Spoken, ...], key: _FactKey) -> str:
-    return " ".join(word.text.strip(_PUNCTUATION) for word in side if key in word.facts).lower()
+    return " ".join(word.text.strip(PUNCTUATION) for word in side if key in word.facts).lower()
 
 
 def _sentence(words: list[str], language: Language, question: bool) -> str:

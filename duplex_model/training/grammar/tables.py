@@ -15,11 +15,18 @@ import yaml
 from duplex_model.training.grammar.derivation import Node, to_pair
 from duplex_model.training.grammar.numerals import spelled
 from duplex_model.training.grammar.pair import FactKind, Language, Pair, Register, Speaker
-from duplex_model.training.grammar.template import DIGITS, GrammarError, Rule, Word, parse_rule
+from duplex_model.training.grammar.template import (
+    DIGITS,
+    PUNCTUATION,
+    GrammarError,
+    Rule,
+    Token,
+    Word,
+    parse_rule,
+)
 from duplex_model.training.grammar.verbs import verb_rules
 
 TIERS = ("core", "full")
-_PUNCTUATION = "¿?¡!.,"
 _RICHEST = 12.0  # log2 of how many sentences count for a production's weight, so that none dominates
 
 
@@ -68,9 +75,10 @@ class Grammar:
         register = rng.choice((Register.FORMAL, Register.INFORMAL))
         return to_pair(self._fill(chosen.rule, None, rng), chosen.name, chosen.speaker, register)
 
-    def size(self, production: str) -> int:
-        """How many fillings a production has, register aside."""
-        return self._fillings(self._productions[production].rule)
+    def shape(self, production: str) -> str:
+        """The English of a structure with its slots unfilled: `my {place} hurts|hurt`."""
+        parts = self._productions[production].rule.en
+        return " ".join(_shown(token) for part in parts for token in part.tokens).lower()
 
     def words(self, language: Language) -> frozenset[str]:
         """Every word the tier can say, lower case, without punctuation."""
@@ -97,7 +105,7 @@ class Grammar:
         return rules, tuple(accumulate(1.0 + math.log2(self._fillings(rule)) for rule in rules))
 
     def _weight(self, production: str) -> float:
-        return 1.0 + min(math.log2(self.size(production)), _RICHEST)
+        return 1.0 + min(math.log2(self._fillings(self._productions[production].rule)), _RICHEST)
 
     def _fillings(self, rule: Rule) -> int:
         return math.prod(self._category_size(slot.category) for slot in rule.slots)
@@ -125,12 +133,16 @@ class Grammar:
             raise GrammarError(f"expected every slot to name a category, got {sorted(unknown)}")
 
 
+def _shown(token: Token) -> str:
+    return "|".join(token.forms) if isinstance(token, Word) else f"{{{token.category}}}"
+
+
 def _words_of(rule: Rule, language: Language) -> Iterator[str]:
     for part in rule.side(language):
         for token in part.tokens:
             if isinstance(token, Word):
                 forms = " ".join(token.forms).replace("^", " ").replace("_", " ")
-                yield from (word.strip(_PUNCTUATION).lower() for word in forms.split())
+                yield from (word.strip(PUNCTUATION).lower() for word in forms.split())
 
 
 @cache

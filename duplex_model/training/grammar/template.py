@@ -27,6 +27,7 @@ from duplex_model.errors import DuplexModelError
 from duplex_model.training.grammar.pair import FactKind, Language, Register
 
 DIGITS = "0123456789"
+PUNCTUATION = "¿?¡!.,"
 _FACTS = {"!": FactKind.NEGATION, "%": FactKind.NUMBER, ">": FactKind.SIDE}
 _ARTICLES = {
     "el": ("el", "la", "los", "las"),

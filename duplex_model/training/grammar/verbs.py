@@ -9,7 +9,9 @@ from collections.abc import Iterator
 
 from duplex_model.training.grammar.template import GrammarError, Rule, parse_rule
 
-_VERB = re.compile(r"(?P<base>\w+) (?P<past>\w+)(?P<rest_en>.*?) = (?P<root>\w+)(?P<kind>[aei])r(?::(?P<stress>\w+))?(?P<rest_es>.*)")
+_VERB = re.compile(
+    r"(?P<base>\w+) (?P<past>\w+)(?P<rest_en>.*?) = (?P<root>\w+)(?P<kind>[aei])r(?::(?P<stress>\w+))?(?P<rest_es>.*)"
+)
 _PRESENT = {"a": ("o", "a", "as"), "e": ("o", "e", "es"), "i": ("o", "e", "es")}  # yo, usted, tú
 _PRETERITE = {"a": ("é", "ó", "aste"), "e": ("í", "ió", "iste"), "i": ("í", "ió", "iste")}
 _COMMAND = {"a": ("e", "a"), "e": ("a", "e"), "i": ("a", "e")}  # usted, tú

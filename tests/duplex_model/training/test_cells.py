@@ -45,7 +45,9 @@ def test_no_sentence_was_trained_on(cells: dict[str, Cell]) -> None:
     assert not any(map(is_training, pairs))
 
 
-def test_held_out_combinations_are_of_trained_productions_and_the_others_are_not(cells: dict[str, Cell]) -> None:
+def test_held_out_combinations_are_of_trained_productions_and_the_others_are_not(
+    cells: dict[str, Cell],
+) -> None:
     for name, cell in cells.items():
         productions = {case.production for case in cell.cases if case.turns}
         if name.startswith("held-out productions"):
@@ -79,7 +81,9 @@ def test_informal_spanish_is_asked_for_where_it_is_expected(cells: dict[str, Cel
         for case in cell.cases:
             registers = {turn.pair.register for turn in case.turns if turn.pair is not None}
             informal = Register.INFORMAL in registers
-            assert informal == ("informal" in case.trial.prompt.role_text.lower() or " tú" in case.trial.prompt.role_text)
+            assert informal == (
+                "informal" in case.trial.prompt.role_text.lower() or " tú" in case.trial.prompt.role_text
+            )
             seen.add(informal)
     assert seen == {True, False}
 

@@ -87,7 +87,9 @@ def test_several_turns_are_one_text(planner: Planner) -> None:
 
 def test_who_is_interrupted_falls_silent(planner: Planner) -> None:
     cell = planner.cells()["interruption, consecutive, es-en"]()
-    spoken = [{frame: SOUND for frame in range(len(case.trial.heard) // FRAME_SAMPLES)} for case in cell.cases]
+    spoken = [
+        {frame: SOUND for frame in range(len(case.trial.heard) // FRAME_SAMPLES)} for case in cell.cases
+    ]
     found = figures(cell, played(cell, spoken))
     assert found["stopped_in_half_a_second"].value == 1.0
     assert found["stop_p50"].value == 0.0
@@ -139,8 +141,12 @@ def test_the_cells_are_listed_without_a_checkpoint(capsys: pytest.CaptureFixture
     assert all(name.startswith(("interruption", "silence")) for name in listed)
 
 
-def test_a_checkpoint_that_is_not_there_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--checkpoint", str(tmp_path / "nothing"), "--out", str(tmp_path / "r.json"), "--quick"]) == 1
+def test_a_checkpoint_that_is_not_there_is_an_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (
+        main(["--checkpoint", str(tmp_path / "nothing"), "--out", str(tmp_path / "r.json"), "--quick"]) == 1
+    )
     assert "error: expected" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 

@@ -21,6 +21,7 @@ from duplex_model.training.grammar import (
 from duplex_model.training.grammar.derivation import Node, to_pair
 from duplex_model.training.grammar.numerals import spelled
 from duplex_model.training.grammar.template import Features, Word, parse_rule
+from duplex_model.training.grammar.verbs import verb_rules
 from duplex_model.training.split import held_out_productions, normal_form
 
 TIERS = ("core", "full")
@@ -155,6 +156,59 @@ def test_a_word_without_features_takes_its_first_form() -> None:
         Word(("cansado", "cansada", "cansados", "cansadas"), "").form(None, "es", Register.FORMAL)
         == "cansado"
     )
+
+
+def test_a_repeated_slot_of_a_modifier_is_filled_differently() -> None:
+    rule = parse_rule("I have {ache} = tengo {ache}").followed_by(parse_rule("and {ache} = y {ache}"))
+    assert [slot.name for slot in rule.slots] == ["ache", "ache2"]
+    rng, grammar = random.Random(0), load_grammar("core")
+    for _ in range(200):
+        first, second = re.fullmatch(
+            r"Do you have (.+) or (.+)\?", grammar.sample_from("question.symptom_or", rng).en
+        ).groups()
+        assert first != second
+
+
+@pytest.mark.parametrize(
+    ("line", "forms"),
+    [
+        ("smoke smoked = fumar", "fumar fumo fuma^fumas fuma fumé fumó^fumaste fumó fume^fuma"),
+        ("run ran = correr", "correr corro corre^corres corre corrí corrió^corriste corrió corra^corre"),
+        ("live lived = vivir", "vivir vivo vive^vives vive viví vivió^viviste vivió viva^vive"),
+        ("touch touched = tocar", "tocar toco toca^tocas toca toqué tocó^tocaste tocó toque^toca"),
+        ("play played = jugar:jueg", "jugar juego juega^juegas juega jugué jugó^jugaste jugó juegue^juega"),
+        (
+            "pick picked = recoger",
+            "recoger recojo recoge^recoges recoge recogí recogió^recogiste recogió recoja^recoge",
+        ),
+        (
+            "hug hugged = abrazar",
+            "abrazar abrazo abraza^abrazas abraza abracé abrazó^abrazaste abrazó abrace^abraza",
+        ),
+    ],
+)
+def test_regular_verbs_and_their_spelling(line: str, forms: str) -> None:
+    words = [rule.es[0].tokens[0] for _, rule in verb_rules(line)]
+    assert [word.forms[0] for word in words if isinstance(word, Word)] == forms.split()
+
+
+@pytest.mark.parametrize(
+    ("line", "third_person"),
+    [
+        ("carry carried = cargar", "carries"),
+        ("play played = jugar", "plays"),
+        ("wash washed = lavar", "washes"),
+    ],
+)
+def test_the_english_third_person(line: str, third_person: str) -> None:
+    word = dict(verb_rules(line))["does"].en[0].tokens[0]
+    assert isinstance(word, Word)
+    assert word.forms == (third_person,)
+
+
+def test_a_verb_without_its_past_is_refused() -> None:
+    with pytest.raises(GrammarError, match="expected 'base past = infinitive'"):
+        list(verb_rules("smoke = fumar"))
 
 
 # --- waiting ----------------------------------------------------------------------------------------------
@@ -314,11 +368,12 @@ def test_the_full_tier_has_thousands_of_structures_and_words() -> None:
 @pytest.mark.parametrize("tier", TIERS)
 def test_words_are_all_that_sentences_say(tier: str) -> None:
     grammar, rng = load_grammar(tier), random.Random(3)
+    known = {"en": grammar.words("en"), "es": grammar.words("es")}
     for _ in range(500):
         pair = grammar.sample(rng)
         for language in ("en", "es"):
             words = {word.strip("¿?.,").lower() for word in pair.text(language).split()}
-            assert words - {"e", "u"} <= grammar.words(language), pair
+            assert words - {"e", "u"} <= known[language], pair
 
 
 @pytest.mark.parametrize("tier", TIERS)
@@ -357,6 +412,22 @@ def test_held_out_productions_are_made_of_words_that_others_say() -> None:
             pair = grammar.sample_from(name, rng)
             assert set(normal_form(pair.en, "en").split()) <= known, pair
             assert set(normal_form(pair.es, "es").split()) <= known, pair
+
+
+def test_no_other_structure_says_what_a_held_out_one_says() -> None:
+    for tier in TIERS:
+        grammar, unheard = load_grammar(tier), held_out_productions()
+        trained = {grammar.shape(name) for name in grammar.productions if name not in unheard}
+        assert not {name for name in unheard & set(grammar.productions) if grammar.shape(name) in trained}
+
+
+def test_structures_of_the_core_differ() -> None:
+    grammar = load_grammar("core")
+    assert len({grammar.shape(name) for name in grammar.productions}) == len(grammar.productions)
+
+
+def test_the_shape_of_a_structure_shows_its_slots() -> None:
+    assert load_grammar("core").shape("pain.place+at_time") == "my {place} hurts|hurt {daytime}"
 
 
 def test_an_unknown_tier_is_refused() -> None:

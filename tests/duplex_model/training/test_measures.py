@@ -32,7 +32,9 @@ def turn(start_s: float) -> Turn:
 def case(*turns: Turn) -> Case:
     heard = np.zeros(200 * FRAME_SAMPLES, np.float32)
     prompt = Prompt(language_in="es", language_out="en")
-    return Case(trial=Trial(prompt=prompt, heard=heard), turns=turns, expected=" ".join([PAIR.en] * len(turns)))
+    return Case(
+        trial=Trial(prompt=prompt, heard=heard), turns=turns, expected=" ".join([PAIR.en] * len(turns))
+    )
 
 
 def rollout(words: dict[int, str], sounding: list[int], cue_frame: int | None = None) -> Rollout:
@@ -118,7 +120,9 @@ def test_after_a_stop_the_whole_turn_is_looked_for() -> None:
 def test_a_rendering_goes_on_through_a_backchannel_or_breaks_off() -> None:
     whole = rollout(dict(zip((30, 35, 40, 45), EN, strict=True)), list(range(31, 50)), cue_frame=38)
     broken = rollout({30: "I", 35: "have"}, list(range(31, 40)), cue_frame=38)
-    late = rollout(dict(zip((30, 35, 40, 65), EN, strict=True)), [*range(31, 42), *range(66, 70)], cue_frame=38)
+    late = rollout(
+        dict(zip((30, 35, 40, 65), EN, strict=True)), [*range(31, 42), *range(66, 70)], cue_frame=38
+    )
     one = case(turn(1.0))
     assert continued(one, whole, "en") is True
     assert continued(one, broken, "en") is False

@@ -37,7 +37,9 @@ TONES_HZ = {1: 300.0, 2: 700.0, 3: 1500.0, 4: 3000.0}
 def spoken(phones: list[int]) -> Pcm:
     seconds = np.arange(SAMPLE_RATE_HZ * 6 // 100) / SAMPLE_RATE_HZ
     pause = np.zeros(SAMPLE_RATE_HZ // 25)
-    parts = [part for phone in phones for part in (0.1 * np.sin(2 * np.pi * TONES_HZ[phone] * seconds), pause)]
+    parts = [
+        part for phone in phones for part in (0.1 * np.sin(2 * np.pi * TONES_HZ[phone] * seconds), pause)
+    ]
     return np.concatenate([pause, *parts]).astype(np.float32)
 
 

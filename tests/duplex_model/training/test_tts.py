@@ -84,7 +84,7 @@ def test_an_utterance_is_level_trimmed_and_labelled_without_a_gap(voice: Speakin
     assert LEVEL_DB - 6 < level_db(utterance.pcm) < LEVEL_DB + 1
     assert utterance.words[0].start_s == utterance.phones[0].start_s == 0
     assert utterance.words[-1].end_s == pytest.approx(utterance.phones[-1].end_s)
-    assert utterance.duration_s == pytest.approx(utterance.phones[-1].end_s + 0.02, abs=0.005)
+    assert 0 <= utterance.duration_s - utterance.phones[-1].end_s < 0.021
     assert {phone.text for phone in utterance.phones} <= set(PHONES)
     for phone, following in zip(utterance.phones, utterance.phones[1:], strict=False):
         assert phone.end_s == pytest.approx(following.start_s, abs=1e-6)

@@ -17,7 +17,9 @@ def voice(hz: float, tilt: float, seconds: float = 1.0, seed: int = 0) -> Pcm:
     phase = 2 * np.pi * np.cumsum(melody) / SAMPLE_RATE_HZ
     harmonics = [np.sin(n * phase) / n**tilt for n in range(1, int(6000 / hz))]
     loudness = 0.6 + 0.4 * np.sin(2 * np.pi * 4 * time_s)
-    return (0.05 * loudness * np.sum(harmonics, axis=0) + 1e-4 * rng.standard_normal(len(time_s))).astype(np.float32)
+    return (0.05 * loudness * np.sum(harmonics, axis=0) + 1e-4 * rng.standard_normal(len(time_s))).astype(
+        np.float32
+    )
 
 
 @settings(max_examples=12, deadline=None)
