@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,8 +11,8 @@ import torch
 
 from duplex_model.attention import ATTENTIONS, DecodeAttention, find_decode_attention
 from duplex_model.batcher import EngineOptions
-from duplex_model.catalogue import capabilities
-from duplex_model.checkpoint import SafetensorsFile, load_lm, load_mimi
+from duplex_model.catalogue import DEFAULT_VOICES, capabilities
+from duplex_model.checkpoint import SafetensorsFile, Shards, build_codec, load_codec, load_lm
 from duplex_model.config import CheckpointConfig, LongCalls
 from duplex_model.contract import TickGrid
 from duplex_model.engine import NeuralEngine
@@ -22,7 +22,6 @@ from duplex_model.generator import Generator
 from duplex_model.lanes import MAX_LANES
 from duplex_model.lm import RQTransformer
 from duplex_model.long_call import plan_for
-from duplex_model.mimi import Mimi
 from duplex_model.neural import PREFIX_BYTES, NeuralModel
 from duplex_model.prompter import HybridPrompter
 from duplex_model.published_voices import import_published
@@ -30,9 +29,12 @@ from duplex_model.source import CheckpointFiles, find_files, parse_source
 from duplex_model.spec import Report
 from duplex_model.streaming import StreamingState
 from duplex_model.text import TextTokenizer
-from duplex_model.voice_library import cache_folder, user_folder
+from duplex_model.voice_library import cache_folder, list_voices, user_folder
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+CPU_LANES = 2
+"""Unless told otherwise: every step costs the time of all lanes, and a conversation of two people takes two."""
 
 _RESERVE_BYTES = 2 << 30
 """Device memory left for workspaces and fragmentation, beside the prefix cache."""
@@ -88,10 +90,10 @@ class Footprint:
 def build(options: Mapping[str, object], grid: TickGrid, report: Report) -> NeuralEngine:
     """The engine of `EngineSpec(kind="neural", options)`.
 
-    Options: `checkpoint` (as `source` spells them), `lanes`, `device` (`cpu`, `cuda`, `cuda:1`), `dtype`, `int8`,
-    `window_frames`, `long_calls` (`sinks`, `refresh`, `restart`), `voices` (a folder, before the user's own and the
-    published ones), `cuda_graph`, `attention` (`eager`, or `triton` to read only the filled part of each session's
-    ring), `gather_ms`, `backlog_frames`, `admit_below`, `threads` (of a CPU, 1).
+    Options: `checkpoint` (as `source` spells them), `lanes` (8, on a CPU 2), `device` (`cpu`, `cuda`, `cuda:1`),
+    `dtype`, `int8`, `window_frames`, `long_calls` (`sinks`, `refresh`, `restart`), `voices` (a folder, before the
+    user's own and those of the checkpoint), `cuda_graph`, `attention` (`eager`, or `triton` to read only the filled
+    part of each session's ring), `gather_ms`, `backlog_frames`, `admit_below`, `threads` (of a CPU, 1).
 
     Raises:
         SpecError: wrong options, or a device that is too small or not there.
@@ -144,10 +146,10 @@ def load_model(
     attend = _decode_attention(options.attention, config)
     if options.device.type == "cuda":
         footprint(config, options).check(options.lanes, torch.cuda.mem_get_info(options.device)[0])
-    tokenizer = TextTokenizer(files.text, config.lm.text_card)
+    tokenizer = TextTokenizer(files.text, config.lm.text_card, unsure=config.generation.unsure_token)
     report(0.1, "reading the codec")
-    with _tensors(files.mimi, options.device) as source:
-        mimi = load_mimi(config.mimi, source)
+    with _tensors(files.codec, options.device) as source:
+        codec = load_codec(config.codec_config, source)
     report(0.2, "reading the language model")
     with _tensors(files.lm, options.device) as source:
         lm = load_lm(
@@ -155,12 +157,15 @@ def load_model(
         )
     lm.transformer.decode_attention = attend
     report(0.9, "making room for the lanes")
+    voices = (*options.voices, *([] if files.voice_folder is None else [files.voice_folder]))
     generator = Generator(lm, options.lanes, config.generation)
     model = NeuralModel(
-        mimi,
+        codec,
         generator,
         capabilities=capabilities(config, lanes=options.lanes, window_frames=lm.config.temporal.context),
-        prompter=HybridPrompter(config, lm.config, mimi, tokenizer, options.voices),
+        prompter=HybridPrompter(
+            config, lm.config, codec, tokenizer, voices, default_voice=_default_voice(config, files, voices)
+        ),
         vocabulary=tokenizer,
         long_calls=plan_for(
             options.long_calls or config.long_calls,
@@ -168,20 +173,31 @@ def load_model(
             window_frames=lm.config.temporal.context,
         ),
         ends_source=config.ends_source,
+        silence=None if config.codec is None else config.prompt_codes.silence,
         cuda_graph=options.cuda_graph,
     )
     report(1.0, f"{config.name} is ready for {options.lanes} sessions")
     return model
 
 
+def _default_voice(config: CheckpointConfig, files: CheckpointFiles, folders: Sequence[Path]) -> str:
+    """The published default where it is here, else the first that comes with the checkpoint, else none."""
+    published = DEFAULT_VOICES.get(config.name, "")
+    if published in list_voices(folders):
+        return published
+    own = () if files.voice_folder is None else (files.voice_folder,)
+    return next(iter(list_voices(own)), "")
+
+
 @contextmanager
-def _tensors(path: Path, device: torch.device) -> Iterator[SafetensorsFile]:
-    """What is in a file; what is wrong with it is told with its name."""
-    with SafetensorsFile(path, device) as source:
+def _tensors(paths: Sequence[Path], device: torch.device) -> Iterator[Shards]:
+    """What is in a file or its shards; what is wrong with it is told with the name of the first."""
+    with ExitStack() as stack:
+        files = [stack.enter_context(SafetensorsFile(path, device)) for path in paths]
         try:
-            yield source
+            yield Shards(files)
         except CheckpointError as error:
-            raise CheckpointError(f"{path}: {error}") from error
+            raise CheckpointError(f"{paths[0]}: {error}") from error
 
 
 def footprint(config: CheckpointConfig, options: NeuralOptions) -> Footprint:
@@ -189,13 +205,16 @@ def footprint(config: CheckpointConfig, options: NeuralOptions) -> Footprint:
     window = min(options.window_frames or config.window_frames, config.lm.temporal.context)
     windowed = replace(config.lm, temporal=replace(config.lm.temporal, context=window))
     with torch.device("meta"):
-        lm, mimi = RQTransformer(windowed, sinks=True).to(options.dtype), Mimi(config.mimi)
+        lm = RQTransformer(windowed, sinks=True).to(options.dtype)
+        codec = build_codec(config.codec_config)
     rows = 1 if config.generation.guidance == 1 else 2
     weights = sum(parameter.numel() * parameter.element_size() for parameter in lm.parameters())
-    lane = rows * StreamingState(lm, 1).bytes_per_lane + StreamingState(mimi, 1).bytes_per_lane
-    codec = sum(parameter.numel() * parameter.element_size() for parameter in mimi.parameters())
+    lane = rows * StreamingState(lm, 1).bytes_per_lane + StreamingState(codec, 1).bytes_per_lane
+    codec_weights = sum(p.numel() * p.element_size() for p in codec.parameters())
     aside = 2 if (options.long_calls or config.long_calls) is LongCalls.SINKS else 3
-    return Footprint(weights=(weights // 2 if options.int8 else weights) + codec, lane=lane, aside=aside)
+    return Footprint(
+        weights=(weights // 2 if options.int8 else weights) + codec_weights, lane=lane, aside=aside
+    )
 
 
 def _read_options(fields: Fields) -> NeuralOptions:
@@ -217,7 +236,7 @@ def _read_options(fields: Fields) -> NeuralOptions:
     if long_calls not in (None, *(method.value for method in LongCalls)):
         raise SpecError(f"expected long_calls sinks, refresh or restart, got {long_calls}")
     return NeuralOptions(
-        lanes=fields.integer("lanes", 1, MAX_LANES, 8),
+        lanes=fields.integer("lanes", 1, MAX_LANES, 8 if device.type == "cuda" else CPU_LANES),
         device=device,
         dtype=DTYPES[dtype],
         int8=int8,

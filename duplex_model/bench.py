@@ -33,6 +33,7 @@ from duplex_model.mimi import Mimi
 from duplex_model.neural import Columns, NeuralModel
 from duplex_model.prefill import PIECE_COLUMNS
 from duplex_model.prompt import PromptColumns
+from duplex_model.streaming import HoldsModules
 
 _Model = TypeVar("_Model", bound=nn.Module)
 
@@ -113,8 +114,9 @@ def small_size(lanes: Sequence[int]) -> Size:
     full = CHECKPOINTS["personaplex-7b"]
     temporal = replace(full.lm.temporal, width=256, layers=4, heads=4, hidden=704, context=250)
     depth = DepthConfig(width=128, layers=2, heads=4, hidden=352, schedule=full.lm.depth.schedule)
-    codec = replace(full.mimi.transformer, width=64, layers=2, heads=4, hidden=256)
-    mimi = replace(full.mimi, filters=8, width=64, codebook_width=32, trained_codebooks=8, transformer=codec)
+    shared = MimiConfig(codebooks=8)
+    codec = replace(shared.transformer, width=64, layers=2, heads=4, hidden=256)
+    mimi = replace(shared, filters=8, width=64, codebook_width=32, trained_codebooks=8, transformer=codec)
     lm = replace(full.lm, temporal=temporal, depth=depth, text_card=4000)
     return Size(name="small", lm=lm, mimi=mimi, dtype=torch.float32, lanes=lanes)
 
@@ -122,7 +124,9 @@ def small_size(lanes: Sequence[int]) -> Size:
 def full_size(name: str, dtype: torch.dtype, lanes: Sequence[int]) -> Size:
     """A published checkpoint's true shape, attending to its whole context."""
     config = CHECKPOINTS[name]
-    return Size(name=name, lm=config.lm, mimi=config.mimi, dtype=dtype, lanes=lanes)
+    mimi = config.codec_config
+    assert isinstance(mimi, MimiConfig)
+    return Size(name=name, lm=config.lm, mimi=mimi, dtype=dtype, lanes=lanes)
 
 
 def random_model(size: Size, lanes: int, device: torch.device, *, cuda_graph: bool) -> NeuralModel:
@@ -193,7 +197,7 @@ class Floors:
         self._bandwidth = bandwidth
         self._temporal_bytes = weight_bytes(model.generator.lm.transformer)
         self._language_bytes = weight_bytes(model.generator.lm)
-        self._tick_bytes = self._language_bytes + weight_bytes(model.mimi) + lanes * model.bytes_per_lane
+        self._tick_bytes = self._language_bytes + weight_bytes(model.codec) + lanes * model.bytes_per_lane
         lm = model.generator.lm
         self._rings_bytes = lanes * ring_bytes(lm.config, lm.text_emb.weight.dtype)
 
@@ -212,9 +216,9 @@ class Floors:
         return pieces * self._temporal_bytes / self._bandwidth + self.cached_join_s
 
 
-def weight_bytes(module: nn.Module) -> int:
+def weight_bytes(module: HoldsModules) -> int:
     """Bytes of the weights that a step reads whole; of a table of embeddings it reads a row."""
-    tables = {table.weight for table in module.modules() if isinstance(table, TokenEmbedding)}
+    tables = {table.weight for _, table in module.named_modules() if isinstance(table, TokenEmbedding)}
     weights = chain(module.parameters(), module.buffers())
     return sum(_bytes(weight) for weight in weights if weight not in tables)
 

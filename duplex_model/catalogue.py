@@ -10,13 +10,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from duplex_model.config import CheckpointConfig, LMConfig, MimiConfig, Norm, TransformerConfig
+from duplex_model.config import (
+    CheckpointConfig,
+    CodecConfig,
+    LMConfig,
+    MimiConfig,
+    Norm,
+    SpectralConfig,
+    TransformerConfig,
+)
 from duplex_model.contract import Capabilities
 from duplex_model.machine import Gpu, Machine
 
 LICENCE_LINKS: Mapping[str, str] = MappingProxyType(
     {
         "NVIDIA Open Model License": "https://www.nvidia.com/en-us/agreements/enterprise-software/nvidia-open-model-license/",
+        "Apache-2.0": "https://www.apache.org/licenses/LICENSE-2.0",
         "CC-BY-4.0": "https://creativecommons.org/licenses/by/4.0/",
         "CC-BY-NC-4.0": "https://creativecommons.org/licenses/by-nc/4.0/",
         "CC-BY-NC-SA-4.0": "https://creativecommons.org/licenses/by-nc-sa/4.0/",
@@ -108,8 +117,8 @@ class Verdict:
 
 
 def licence_links(licence: str) -> tuple[str, ...]:
-    """Where the texts of a licence are; the parts of `A and B` each have one."""
-    return tuple(LICENCE_LINKS[part] for part in licence.split(" and "))
+    """Where the texts of a licence are, as far as they are known; the parts of `A and B` each have one."""
+    return tuple(LICENCE_LINKS[part] for part in licence.split(" and ") if part in LICENCE_LINKS)
 
 
 def capabilities(config: CheckpointConfig, *, lanes: int, window_frames: int | None = None) -> Capabilities:
@@ -130,8 +139,19 @@ def capabilities(config: CheckpointConfig, *, lanes: int, window_frames: int | N
         role_text=config.role_text,
         voice_prompt=config.voice_prompt,
         context_frames=window_frames or config.window_frames,
-        domain=config.domain or DOMAINS.get(config.name, ""),
+        domain=domain_of(config),
+        demonstration=config.demonstration,
     )
+
+
+def text_for(language: str, texts: Mapping[str, str]) -> str:
+    """The text in `language`, else the English one, else the first; empty where there is none."""
+    return texts.get(language) or texts.get("en") or next(iter(texts.values()), "")
+
+
+def domain_of(config: CheckpointConfig) -> str:
+    """What a checkpoint was made for, in words for a host; empty where nobody says."""
+    return config.domain or DOMAINS.get(config.name, "")
 
 
 def parameters(lm: LMConfig) -> Parameters:
@@ -175,22 +195,45 @@ def memory_need(config: CheckpointConfig, precision: Precision) -> MemoryNeed:
     passes = 1 if config.generation.guidance == 1 else 2  # guidance steps each session twice
     temporal = config.lm.temporal
     cache = 2 * temporal.layers * temporal.kv_heads * temporal.head_width * config.window_frames
-    mimi = config.mimi
+    codec = config.codec_config
     return MemoryNeed(
-        weights_bytes=count.linear * linear_bytes + count.other * activation_bytes + 4 * _mimi_weights(mimi),
-        session_bytes=passes * cache * activation_bytes + _mimi_session_bytes(mimi),
+        weights_bytes=count.linear * linear_bytes + count.other * activation_bytes + 4 * codec_weights(codec),
+        session_bytes=passes * cache * activation_bytes + 4 * _codec_state(codec),
     )
 
 
-def _mimi_weights(config: MimiConfig) -> int:
-    """Counted in the published module tree, and the codebooks in use."""
-    return 79_308_609 + config.codebooks * config.card * config.codebook_width
+def codec_weights(config: CodecConfig) -> int:
+    """Weights of a codec and the codebooks in use; Mimi's are counted in the published module tree."""
+    codebooks = config.codebooks * config.card * config.codebook_width
+    if isinstance(config, MimiConfig):
+        return 79_308_609 + codebooks
+    width, step = config.width, config.hops_per_step
+    projections = 2 * 2 * width * config.codebook_width
+    fast, slow = _spectral_block(config, config.fast_kernel), _spectral_block(config, config.slow_kernel)
+    blocks = (config.encoder_fast_blocks + config.decoder_fast_blocks) * fast
+    blocks += (config.encoder_slow_blocks + config.decoder_slow_blocks) * slow
+    encoder = (step * config.mel_bands + 1) * width + (config.steps_per_frame * width + 1) * width + 2 * width
+    decoder = (width + 1) * (config.steps_per_frame * width + 2 * step * config.bins) + 2 * width
+    return codebooks + projections + blocks + encoder + decoder
 
 
-def _mimi_session_bytes(config: MimiConfig) -> int:
-    """Caches of both transformers in float32; the convolutions' buffers are less than a hundredth of them."""
-    transformer = config.transformer
-    return 2 * 2 * transformer.layers * transformer.width * (transformer.context + 1) * 4
+def _spectral_block(config: SpectralConfig, kernel: int) -> int:
+    convolution_and_norm = (kernel + 1) * config.width + 2 * config.width
+    return convolution_and_norm + 2 * config.width * config.hidden + config.hidden + config.width
+
+
+def _codec_state(config: CodecConfig) -> int:
+    """Numbers a session keeps in a codec.
+
+    Of Mimi the caches of both transformers; the convolutions' buffers are less than a hundredth of them.
+    """
+    if isinstance(config, MimiConfig):
+        transformer = config.transformer
+        return 2 * 2 * transformer.layers * transformer.width * (transformer.context + 1)
+    fast = (config.encoder_fast_blocks + config.decoder_fast_blocks) * (config.fast_kernel - 1)
+    slow = (config.encoder_slow_blocks + config.decoder_slow_blocks) * (config.slow_kernel - 1)
+    analysed = config.transform_samples - config.hop_samples
+    return (fast + slow) * config.width + analysed + (config.overlap - 1) * config.hop_samples
 
 
 def download_bytes(config: CheckpointConfig) -> int:
@@ -201,8 +244,10 @@ def download_bytes(config: CheckpointConfig) -> int:
         depth = replace(lm.depth, schedule=tuple(range(steps)))
         heard = lm.own_codebooks + lm.heard_codebooks - steps
         lm = replace(lm, own_codebooks=steps, heard_codebooks=heard, depth=depth)
-    mimi = config.mimi
-    return 2 * parameters(lm).total + 4 * _mimi_weights(replace(mimi, codebooks=mimi.trained_codebooks))
+    codec = config.codec_config
+    if isinstance(codec, MimiConfig):
+        codec = replace(codec, codebooks=codec.trained_codebooks)
+    return 2 * parameters(lm).total + 4 * codec_weights(codec)
 
 
 def verdict(config: CheckpointConfig, machine: Machine, precision: Precision = Precision.BF16) -> Verdict:

@@ -7,14 +7,16 @@ projections may also be *fused*, the weight sets of all codebooks stacked in one
     ....self_attn.in_proj.weight     [S * 3 D, D]
     ....self_attn.in_projs.{s}.weight    [3 D, D]    one tensor per weight set
 
-Modules are built on the meta device and filled tensor by tensor, so a second copy is never in memory. Only
+A matrix may also be kept as int8 rows with their scales, as `int8` writes them, and a file in shards.
+
+Language models are built on the meta device and filled tensor by tensor, so a second copy is never in memory. Only
 safetensors are read: nothing in a checkpoint is ever unpickled.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -24,11 +26,19 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from duplex_model.config import TEXT_TOKENS, CheckpointConfig, LMConfig, MimiConfig
+from duplex_model.config import (
+    TEXT_TOKENS,
+    CheckpointConfig,
+    CodecConfig,
+    LMConfig,
+    MimiConfig,
+    SpectralConfig,
+)
 from duplex_model.errors import CheckpointError
-from duplex_model.int8 import quantise_linears
+from duplex_model.int8 import QUANTISED, SCALE, keep_quantised, quantise_linears
 from duplex_model.lm import RQTransformer
 from duplex_model.mimi import Mimi
+from duplex_model.spectral import SpectralCodec
 
 Shape = tuple[int, ...]
 Rows = tuple[int, int]
@@ -111,6 +121,82 @@ class SafetensorsFile:
         traceback: TracebackType | None,
     ) -> None:
         self._file.__exit__(exc_type, exc, traceback)
+
+
+class Shards:
+    """Several sources as one."""
+
+    def __init__(self, sources: Sequence[TensorSource]) -> None:
+        """Takes the parts.
+
+        Raises:
+            CheckpointError: a tensor is in two of them.
+        """
+        self._shapes: dict[str, Shape] = {}
+        self._holders: dict[str, TensorSource] = {}
+        for source in sources:
+            for name, shape in source.shapes().items():
+                if name in self._holders:
+                    raise CheckpointError(
+                        f"expected every tensor in one shard, got {name} in two: use the files of one checkpoint"
+                    )
+                self._shapes[name], self._holders[name] = shape, source
+
+    def shapes(self) -> Mapping[str, Shape]:
+        """Every tensor and its shape."""
+        return self._shapes
+
+    def read(self, name: str, rows: Rows | None) -> Tensor:
+        """A tensor, or only some rows of it."""
+        return self._holders[name].read(name, rows)
+
+
+class Dequantised:
+    """A source in which matrices kept as int8 rows (`x.quantised`, `x.scale`) read as float32 `x.weight`."""
+
+    def __init__(self, source: TensorSource) -> None:
+        """Takes the source.
+
+        Raises:
+            CheckpointError: int8 rows without their scales.
+        """
+        self._source = source
+        self._shapes = dict(source.shapes())
+        self._stems: dict[str, str] = {}
+        for name in [name for name in self._shapes if name.endswith(QUANTISED)]:
+            stem = name.removesuffix(QUANTISED)
+            shape = self._shapes.pop(name)
+            scale = self._shapes.pop(stem + SCALE, None)
+            if len(shape) != 2 or scale != shape[:1]:
+                raise CheckpointError(
+                    f"expected {stem + SCALE} with one scale for each row of {name} {list(shape)}, got {scale}"
+                )
+            self._shapes[f"{stem}.weight"] = shape
+            self._stems[f"{stem}.weight"] = stem
+
+    def shapes(self) -> Mapping[str, Shape]:
+        """Every tensor and its shape."""
+        return self._shapes
+
+    def read(self, name: str, rows: Rows | None) -> Tensor:
+        """A tensor, or only some rows of it."""
+        kept = self.quantised(name, rows)
+        if kept is None:
+            return self._source.read(name, rows)
+        quantised, scale = kept
+        return quantised.float() * scale.float()[:, None]
+
+    def quantised(self, name: str, rows: Rows | None) -> tuple[Tensor, Tensor] | None:
+        """Int8 [O, I] and scales [O] of the matrix `name`; None where it is not kept so."""
+        stem = self._stems.get(name)
+        if stem is None:
+            return None
+        quantised, scale = self._source.read(stem + QUANTISED, rows), self._source.read(stem + SCALE, rows)
+        if quantised.dtype != torch.int8 or not scale.is_floating_point():
+            raise CheckpointError(
+                f"expected int8 rows with scales for {name}, got {quantised.dtype} and {scale.dtype}"
+            )
+        return quantised, scale
 
 
 @dataclass(frozen=True)
@@ -221,9 +307,10 @@ def load_lm(
 
     Args:
         config: of the checkpoint.
-        source: its tensors.
+        source: its tensors; matrices may be int8 rows.
         dtype: of all weights but the condition's, which stay float32.
-        int8: whether linear weights are then kept in int8; activations need a `dtype` of 16 bits.
+        int8: whether linear weights are then kept in int8, those that come so as they are; activations need a
+            `dtype` of 16 bits.
         window_frames: positions attended to, at most the model's context; by default what it was trained on.
         sinks: whether lanes can pin their prompt.
 
@@ -238,19 +325,61 @@ def load_lm(
     with torch.device("meta"):
         model = RQTransformer(windowed, sinks=sinks)
         in_file = shapes_of(RQTransformer(file_lm_config(config)))
-    pieces = map_tensors(in_file, source.shapes())
+    rows = Dequantised(source)
+    pieces = map_tensors(in_file, rows.shapes())
     tensors = {}
     for name in shapes_of(model):
         kept = torch.float32 if name.startswith("condition.") else dtype
-        tensors[name] = _read(source, pieces[name]).to(kept)
+        tensors[name] = _read(rows, pieces[name]).to(kept)
     if config.end_as_padding:
         text = tensors["text_emb.weight"] = tensors["text_emb.weight"].clone()
         text[TEXT_TOKENS.end] = text[TEXT_TOKENS.padding]
     _filled(model, tensors)
     if int8:
         tensors.clear()  # so that each weight is freed as soon as its int8 form stands
+        for name in shapes_of(model):
+            came = rows.quantised(pieces[name].source, pieces[name].rows)
+            if came is not None:
+                keep_quantised(model, name.removesuffix(".weight"), *came)
         quantise_linears(model)
     return model
+
+
+def build_codec(config: CodecConfig) -> Mimi | SpectralCodec:
+    """The codec of `config`, not trained."""
+    return SpectralCodec(config) if isinstance(config, SpectralConfig) else Mimi(config)
+
+
+def load_codec(config: CodecConfig, source: TensorSource) -> Mimi | SpectralCodec:
+    """The codec, in float32 and inference mode, on the device `source` reads to.
+
+    Raises:
+        CheckpointError: the tensors are not those of `config`.
+    """
+    return load_spectral(config, source) if isinstance(config, SpectralConfig) else load_mimi(config, source)
+
+
+def load_spectral(config: SpectralConfig, source: TensorSource) -> SpectralCodec:
+    """The spectral codec, in float32 and inference mode. Windows and filters are computed where they are not kept.
+
+    Raises:
+        CheckpointError: the tensors are not those of `config`.
+    """
+    model = SpectralCodec(config)
+    found = source.shapes()
+    expected = {
+        name: tuple(tensor.shape)
+        for name, tensor in model.state_dict().items()
+        if name in found or not _computed(name)
+    }
+    pieces = map_tensors(expected, found)
+    tensors = {name: _read(source, pieces[name]).float() for name in expected}
+    model.load_state_dict(tensors, strict=False, assign=True)
+    return model.to(next(iter(tensors.values())).device).requires_grad_(False).eval()
+
+
+def _computed(name: str) -> bool:
+    return name.rpartition(".")[2] in ("window", "filters")
 
 
 def load_mimi(config: MimiConfig, source: TensorSource) -> Mimi:

@@ -15,12 +15,15 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import get_args
 
 from duplex_model.audio_file import read_audio, write_wav
-from duplex_model.catalogue import Precision
-from duplex_model.contract import FRAME_S, Capabilities, Prompt, TickGrid
-from duplex_model.errors import DuplexModelError, SpecError, Unsupported
+from duplex_model.catalogue import Precision, text_for
+from duplex_model.contract import FRAME_S, Capabilities, Mode, Prompt, TickGrid
+from duplex_model.errors import DuplexModelError, PromptError, SpecError, Unsupported
 from duplex_model.offline import OfflineResult, choose_languages, run_offline
+from duplex_model.role import tagged_role
+from duplex_model.shipped import DEFAULT
 from duplex_model.source import parse_source
 from duplex_model.spec import EngineSpec, Report, build_engine
 from duplex_model.tables import describe_models, describe_voices
@@ -72,12 +75,20 @@ def parser() -> argparse.ArgumentParser:
 
 def _add_run(run: argparse.ArgumentParser) -> None:
     run.add_argument(
-        "--checkpoint", required=True, metavar="NAME",
-        help="a name of `models`, also NAME@REVISION, NAME=FOLDER or NAME=OWNER/REPOSITORY; or loopback",
+        "--checkpoint", default=DEFAULT, metavar="NAME",
+        help="a name of `models`, also NAME@REVISION, NAME=FOLDER or NAME=OWNER/REPOSITORY; or loopback (the one that "
+        "comes with this package)",
     )  # fmt: skip
-    run.add_argument("--role-text", metavar="TEXT", help="who the model is, for checkpoints that take a role")
+    run.add_argument(
+        "--role-text", metavar="TEXT",
+        help="who the model is, for checkpoints that take a role; without --from and --to, all that it is told",
+    )  # fmt: skip
     run.add_argument("--from", dest="heard", metavar="LANGUAGE", help="language heard, such as es")
     run.add_argument("--to", dest="said", metavar="LANGUAGE", help="language spoken, such as en")
+    run.add_argument(
+        "--mode", choices=get_args(Mode), default="simultaneous",
+        help="how to interpret, for checkpoints that can be told (simultaneous)",
+    )  # fmt: skip
     run.add_argument("--voice", default="", metavar="NAME|FILE", help="a name of `voices`, or a recording")
     run.add_argument(
         "--input", required=True, type=Path, metavar="FILE", help="what is heard: any audio file"
@@ -113,8 +124,6 @@ def _seconds(text: str) -> float:
 
 def _run(options: argparse.Namespace) -> str:
     """Does what `run` asks for; what to tell the user."""
-    if options.role_text is not None and (options.heard or options.said):
-        raise SpecError("expected either --role-text or --from and --to, got both")
     pcm = read_audio(options.input, max_s=MAX_INPUT_S, error=SpecError).resampled()
     for path in (options.output, options.text):
         if path is not None and not path.absolute().parent.is_dir():
@@ -155,22 +164,42 @@ def make_prompt(options: argparse.Namespace, capabilities: Capabilities) -> Prom
 
     Raises:
         Unsupported: the checkpoint takes no role, or no voice.
-        PromptError: it does not serve these languages.
+        PromptError: it does not serve these languages, or it must be told which.
     """
     if options.role_text and not capabilities.role_text:
         raise Unsupported(f"expected no --role-text: {capabilities.checkpoint} takes none")
     if options.voice and not capabilities.voice_prompt:
         raise Unsupported(f"expected no --voice: {capabilities.checkpoint} takes none")
-    heard, said = choose_languages(capabilities, options.heard, options.said)
+    heard, said = _direction(options, capabilities)
+    role_text = options.role_text or ""
     return Prompt(
-        role_text=options.role_text or "", voice=options.voice, language_in=heard, language_out=said
+        role_text=role_text if options.heard or options.said else tagged_role(role_text),
+        voice=options.voice,
+        language_in=heard,
+        language_out=said,
+        mode=options.mode,
     )
+
+
+def _direction(options: argparse.Namespace, capabilities: Capabilities) -> tuple[str, str]:
+    """The languages heard and spoken; of a checkpoint that can speak one language only, none need be named."""
+    spoken = {language for answers in capabilities.languages.values() for language in answers}
+    told: str | None = options.heard or options.said
+    if told is None and not options.role_text and len(spoken) > 1:
+        raise PromptError(
+            f"expected --from or --to, as {capabilities.checkpoint} speaks {', '.join(sorted(spoken))}"
+        )
+    if told is not None and options.mode == "transcription":
+        return choose_languages(capabilities, told, told)
+    return choose_languages(capabilities, options.heard, options.said)
 
 
 def _summary(result: OfflineResult, capabilities: Capabilities) -> str:
     speed = 1 / result.timing.real_time_factor
+    label = text_for("en", capabilities.demonstration)
+    terms = f"{capabilities.licence}; {label}" if label else capabilities.licence
     return (
-        f"{capabilities.checkpoint} ({capabilities.licence}): {result.frames * FRAME_S:.1f} s, {speed:.2g} times "
+        f"{capabilities.checkpoint} ({terms}): {result.frames * FRAME_S:.1f} s, {speed:.2g} times "
         f"as fast as speech, {result.timing.step_p50_ms:.1f} ms per frame"
     )
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from duplex_model.contract import SayCapability
+from duplex_model.contract import Mode, SayCapability
 
 
 def exact_div(numerator: int, denominator: int) -> int:
@@ -193,12 +193,18 @@ GREEDY = SamplingConfig(temperature=0.0, top_k=1)
 
 @dataclass(frozen=True, kw_only=True)
 class GenerationConfig:
-    """Sampling of both modalities, and guidance."""
+    """Sampling of both modalities, guidance, and when the model abstains."""
 
     text: SamplingConfig = SamplingConfig(temperature=0.7, top_k=25)
     audio: SamplingConfig = SamplingConfig(temperature=0.8, top_k=250)
     guidance: float = 1.0
     """Weight of classifier-free guidance (arXiv:2207.12598); 1 is off. Needs a conditioned model."""
+
+    unsure_token: int | None = None
+    """The text token `<unsure>`: what was heard is not rendered, its speaker should be asked to repeat it."""
+
+    unsure_entropy_nats: float | None = None
+    """A word that would begin with the text distribution flatter than this becomes `<unsure>`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -302,6 +308,27 @@ class SpectralConfig:
     def delay_samples(self) -> int:
         """Samples by which decoded speech comes after what was encoded: a spectrum sounds where it ends."""
         return self.transform_samples - self.hop_samples
+
+
+CodecConfig = MimiConfig | SpectralConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromptCodes:
+    """Frames that a prompt is made of, as codes of the checkpoint's codec; the first codebooks are used."""
+
+    silence: tuple[int, ...]
+    """Of a silent frame."""
+
+    sine: tuple[int, ...]
+    """Of a frame of 440 Hz at half scale: nobody is listened to yet."""
+
+
+MIMI_PROMPT_CODES = PromptCodes(
+    silence=(948, 243, 1178, 546, 1736, 1030, 1978, 2008),
+    sine=(430, 1268, 381, 1611, 1095, 1495, 56, 472),
+)
+"""With these the published checkpoints were trained."""
 
 
 def gate_width(width: int, feedforward: int) -> int:
@@ -431,7 +458,7 @@ class CheckpointConfig:
     """Longest sequence seen in training; behaviour beyond it is extrapolation."""
 
     lm_file: str = "model.safetensors"
-    mimi_file: str = "tokenizer-e351c8d8-checkpoint125.safetensors"
+    codec_file: str = "tokenizer-e351c8d8-checkpoint125.safetensors"
     text_file: str = "tokenizer_spm_32k_3.model"
     revision: str = "main"
     depth_steps_in_file: int | None = None
@@ -456,12 +483,22 @@ class CheckpointConfig:
     domain: str = ""
     """What it was made for, in words for a host."""
 
-    codec: MimiConfig | None = None
+    codec: CodecConfig | None = None
     """The codec, where it is not the one that the published checkpoints share."""
 
+    prompt_codes: PromptCodes = MIMI_PROMPT_CODES
+    """Silence and sine of a prompt, in codes of its codec."""
+
+    direction_roles: Mapping[str, Mapping[Mode, str]] = field(default_factory=dict)
+    """Direction, such as `es-en` -> how it may be interpreted -> the role text that asks for it. Empty where a
+    checkpoint needs not be told."""
+
+    demonstration: Mapping[str, str] = field(default_factory=dict)
+    """Language -> what people must be told of a checkpoint that only demonstrates; empty for all others."""
+
     @property
-    def mimi(self) -> MimiConfig:
-        """The codec, with as many codebooks as the wider of the two sides needs."""
+    def codec_config(self) -> CodecConfig:
+        """The codec; the shared one with as many codebooks as the wider of the two sides needs."""
         codebooks = max(self.lm.own_codebooks, self.lm.heard_codebooks)
         return MimiConfig(codebooks=codebooks) if self.codec is None else self.codec
 
@@ -506,7 +543,7 @@ _HIBIKI = CheckpointConfig(
     translates=True,
     trained_frames=1500,
     lm_file="hibiki-pytorch-220b12c0@200.safetensors",
-    mimi_file="mimi-pytorch-e351c8d8@125.safetensors",
+    codec_file="mimi-pytorch-e351c8d8@125.safetensors",
     text_file="tokenizer_spm_48k_multi6_2.model",
     generation=GenerationConfig(text=SamplingConfig(temperature=0.8, top_k=50)),
     long_calls=LongCalls.RESTART,

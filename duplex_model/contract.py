@@ -63,6 +63,10 @@ class TickGrid:
         return tick + 1 if self.time_of(tick + 1) <= now_s else tick
 
 
+Mode = Literal["simultaneous", "consecutive", "transcription"]
+"""While the speaker goes on; whole turns, after a pause; or what was heard as text alone, nothing said."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Prompt:
     """What a session is told before it hears anything."""
@@ -78,6 +82,9 @@ class Prompt:
 
     language_out: str
     """BCP 47 tag of the language spoken."""
+
+    mode: Mode = "simultaneous"
+    """How to interpret, where the checkpoint can be told."""
 
 
 class SayCapability(enum.Enum):
@@ -109,6 +116,9 @@ class Capabilities:
 
     domain: str = ""
     """What the checkpoint was made for, in words for a host; empty when general."""
+
+    demonstration: Mapping[str, str] = field(default_factory=dict)
+    """Language -> what everybody in a meeting must be told of a checkpoint that only demonstrates; empty for others."""
 
     def serves(self, language_in: str, language_out: str) -> bool:
         """Whether speech in `language_in` can be answered in `language_out`."""

@@ -3,7 +3,8 @@
     p = position of a lane      (see `delays` for the table)
     1. heard frame p and given own frame p + 1 go into the table
     2. column p -> temporal transformer -> h
-    3. text p + 1: given, or from a script (see `monologue`), or sampled from the text logits
+    3. text p + 1: given, or from a script (see `monologue`), or sampled from the text logits; a word of which the
+       model is unsure becomes `<unsure>`
     4. codebook 0 .. K - 1 at p + 1, each after the one before: given, or sampled from the depth transformer
     5. frame p + 1 - max_delay is whole and leaves
 
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from duplex_model.config import TO_SAMPLE, GenerationConfig
+from duplex_model.config import TEXT_TOKENS, TO_SAMPLE, GenerationConfig
 from duplex_model.delays import TokenTable
 from duplex_model.lm import RQTransformer
 from duplex_model.monologue import Monologue
@@ -139,7 +140,7 @@ class Generator:
         # A lane that rests may have nothing to read yet; initial tokens keep its unused result finite.
         column = torch.where(executing[:, None], self.table.column(state), self.table.initial)
         h = self._temporal(column)
-        self.table.set_next(state, self._next_column(h, self.table.column(state, ahead=1)))
+        self.table.set_next(state, self._next_column(h, column[:, 0], self.table.column(state, ahead=1)))
         frame = self.table.whole_frame(state)
         step = GeneratedFrame(
             frame.tokens,
@@ -157,9 +158,13 @@ class Generator:
         x = self.lm.embed(column.repeat(self.passes, 1)[..., None], self.condition)
         return self.lm.temporal(x, self._rows)[:, 0]
 
-    def _next_column(self, h: Tensor, known: Tensor) -> Tensor:
-        """Own streams [lanes, own] of the next column, sampled where `known` [lanes, streams] says `TO_SAMPLE`."""
-        text = self._sample(self.lm.text_logits(h), 0)
+    def _next_column(self, h: Tensor, previous: Tensor, known: Tensor) -> Tensor:
+        """Own streams [lanes, own] of the next column, sampled where `known` [lanes, streams] says `TO_SAMPLE`.
+
+        `previous` [lanes] is the text of the column before it.
+        """
+        logits = self.lm.text_logits(h)
+        text = self._unless_unsure(self._sample(logits, 0), previous, logits)
         token = _known_or(known[:, 0], self.monologue.next_text(self._lanes, text))
         tokens = [token]
         cache = self.lm.depth.start(h)
@@ -181,6 +186,17 @@ class Generator:
             position=own["position"] + 1,
             stream=stream,
         )
+
+    def _unless_unsure(self, text: Tensor, previous: Tensor, logits: Tensor) -> Tensor:
+        """`text` [lanes], but `<unsure>` where a word would begin and the distribution is too flat."""
+        limit, unsure = self.config.unsure_entropy_nats, self.config.unsure_token
+        if limit is None or unsure is None:
+            return text
+        log_p = self._guide(logits.float()).log_softmax(dim=-1)
+        entropy_nats = -(log_p.exp() * log_p).sum(dim=-1)
+        no_word = (text == TEXT_TOKENS.padding) | (text == TEXT_TOKENS.end_of_padding)
+        begins = (previous == TEXT_TOKENS.end_of_padding) & ~no_word
+        return torch.where(begins & (entropy_nats > limit), unsure, text)
 
     def _guide(self, logits: Tensor) -> Tensor:
         """[rows, card] -> [lanes, card]: away from the unwanted description (arXiv:2207.12598 equation 6)."""

@@ -33,7 +33,8 @@ LARGEST = 127
 _FUSED_INPUTS = 64
 """The fused product reads whole vector registers: with an input width that is no multiple it reads out of bounds."""
 
-_QUANTISED = ".quantised"
+QUANTISED, SCALE = ".quantised", ".scale"
+"""What follows a layer's name in the names of its int8 rows and of their scales."""
 
 
 def quantise_rows(weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -150,6 +151,13 @@ def quantise_linears(model: nn.Module, chosen: Callable[[str], bool] = everywher
     return replaced
 
 
+def keep_quantised(model: nn.Module, name: str, quantised: Tensor, scale: Tensor) -> None:
+    """Puts int8 rows that were kept in a file in the place of the layer `name`, where that is a linear one."""
+    linear = model.get_submodule(name)
+    if isinstance(linear, nn.Linear):
+        _replace(model, name, Int8Linear(quantised, scale.to(linear.weight.dtype)))
+
+
 def save_int8(model: nn.Module, path: Path, metadata: Mapping[str, str]) -> None:
     """Writes all tensors of a quantised model as safetensors, whole or not at all.
 
@@ -181,7 +189,7 @@ def load_int8(model: nn.Module, path: Path, device: torch.device | str = "cpu") 
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"expected a safetensors file at {path}: {error}") from error
     for name, linear in _linears(model):
-        if name + _QUANTISED in tensors:
+        if name + QUANTISED in tensors:
             scale = torch.empty(len(linear.weight), device="meta")
             _replace(
                 model,
@@ -212,7 +220,7 @@ def _check_tensors(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], 
         what = "is missing" if name in expected else "is unexpected"
         raise CheckpointError(f"{path}: tensor {name} {what}: quantise the checkpoint again")
     for name, tensor in found.items():
-        integers = name.endswith(_QUANTISED)
+        integers = name.endswith(QUANTISED)
         if tensor.shape != expected[name].shape or integers != (tensor.dtype == torch.int8):
             raise CheckpointError(
                 f"{path}: expected {name} {list(expected[name].shape)}, {'int8' if integers else 'floating point'}, "

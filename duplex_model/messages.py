@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import TypeVar
+from typing import TypeVar, cast, get_args
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from duplex_model import errors, wire
 from duplex_model.contract import (
     FRAME_SAMPLES,
     Capabilities,
+    Mode,
     Pcm,
     Prompt,
     SayCapability,
@@ -295,9 +296,17 @@ def _read_open(fields: Fields, payload: bytes) -> Open:
         voice=fields.text("voice"),
         language_in=fields.text("language_in"),
         language_out=fields.text("language_out"),
+        mode=_read_mode(fields),
     )
     limit = 2**SEED_BITS
     return Open(_id(fields), _session(fields), prompt, fields.integer("seed", -limit, limit - 1))
+
+
+def _read_mode(fields: Fields) -> Mode:
+    mode = fields.text("mode")
+    if mode not in get_args(Mode):
+        raise WireError(f"expected a mode of {', '.join(get_args(Mode))}, got {mode[:40]!r}")
+    return cast(Mode, mode)
 
 
 def _read_feed(fields: Fields, payload: bytes) -> Feed:
@@ -333,8 +342,16 @@ def _read_ready(fields: Fields, payload: bytes) -> Ready:
         voice_prompt=fields.flag("voice_prompt"),
         context_frames=context,
         domain=fields.text("domain"),
+        demonstration=_read_texts(fields, "demonstration"),
     )
     return Ready(capabilities)
+
+
+def _read_texts(fields: Fields, key: str) -> Mapping[str, str]:
+    texts = {name: text for name, text in fields.mapping(key).items() if isinstance(text, str)}
+    if len(texts) < len(fields.mapping(key)):
+        raise WireError(f"expected texts in {key}, got others")
+    return texts
 
 
 def _capabilities_header(capabilities: Capabilities) -> _Header:

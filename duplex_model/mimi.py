@@ -56,3 +56,7 @@ class Mimi(StreamingModule):
         latent = self.upsample(self.quantizer.decode(codes), state)
         pcm: Tensor = self.decoder(self.decoder_transformer(latent, state), state)
         return pcm
+
+    def heard_is_finite(self, state: StreamingState) -> Tensor:
+        """See `Codec`; looks where the encoder keeps its last latents."""
+        return state[self.downsample]["previous"].flatten(1).isfinite().all(dim=-1)

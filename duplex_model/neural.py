@@ -1,6 +1,6 @@
-"""The model on its lanes: Mimi hears, the language model thinks, Mimi speaks, all lanes as one batch.
+"""The model on its lanes: the codec hears, the language model thinks, the codec speaks, all lanes as one batch.
 
-    pcm [B, 1920] -> Mimi encoder -> codes [B, K] -> generator -> text, codes -> Mimi decoder -> pcm [B, 1920]
+    pcm [B, 1920] -> encoder -> codes [B, K] -> generator -> text, codes -> decoder -> pcm [B, 1920]
 
 A step goes to the device once and comes back once; nothing in between waits for the host, so that it can be
 captured as a CUDA graph.
@@ -18,6 +18,7 @@ from torch import Tensor
 from duplex_model import lane_state
 from duplex_model.batch_model import BatchStep, Mask, Upkeep
 from duplex_model.batch_model import Prefill as TakeIn
+from duplex_model.codec import SETTLED_FRAMES, Codec, settled_codes
 from duplex_model.config import TEXT_TOKENS
 from duplex_model.contract import FRAME_SAMPLES, Capabilities, Pcm, Prompt, StepFlag
 from duplex_model.cuda_graph import Captured, Eager
@@ -25,7 +26,6 @@ from duplex_model.errors import EngineFull, PromptError, Unsupported
 from duplex_model.generator import Generator as LanguageGenerator
 from duplex_model.generator import LaneSnapshot
 from duplex_model.long_call import SINKS_ONLY, LongCall, LongCallPlan, unheard
-from duplex_model.mimi import Mimi
 from duplex_model.monologue import MAX_TOKENS
 from duplex_model.prefill import PIECE_COLUMNS, Prefill, Prefix, PrefixCache
 from duplex_model.prompt import PromptColumns
@@ -36,10 +36,6 @@ from duplex_model.streaming import StreamingState
 from duplex_model.text import Characters
 
 PREFIX_BYTES = 1 << 30
-
-SILENCE_FRAMES = 12
-"""Silence encoded to learn its codes: enough for the encoder to forget how the stream began."""
-
 
 Columns = Generator[None, None, PromptColumns]
 """Makes the columns of a prompt on the device, one piece at every `next`."""
@@ -65,7 +61,7 @@ class NeuralModel:
 
     def __init__(
         self,
-        mimi: Mimi,
+        codec: Codec,
         generator: LanguageGenerator,
         *,
         capabilities: Capabilities,
@@ -73,24 +69,26 @@ class NeuralModel:
         vocabulary: Vocabulary,
         long_calls: LongCallPlan = SINKS_ONLY,
         ends_source: bool = False,
+        silence: Sequence[int] | None = None,
         prefix_bytes: int = PREFIX_BYTES,
         cuda_graph: bool = False,
     ) -> None:
-        """Allocates Mimi's state and runs a step, so that the first one heard finds everything in place.
+        """Allocates the codec's state and runs a step, so that the first one heard finds everything in place.
 
         Args:
-            mimi: on the device.
+            codec: on the device.
             generator: on the same device, its lanes as new.
             capabilities: as many lanes as the generator has.
             prompter: of the checkpoint.
             vocabulary: of the checkpoint.
             long_calls: what becomes of calls longer than what was seen in training.
             ends_source: whether the model was trained to be told that the speaker has finished.
+            silence: codes of a silent frame as it was trained with; by default those of the codec.
             prefix_bytes: device memory for states after prompts.
             cuda_graph: replay a captured step; needs a CUDA device.
         """
         assert capabilities.lanes == generator.lanes
-        self.mimi = mimi
+        self.codec = codec
         self.generator = generator
         self._capabilities = capabilities
         self._apart = LanguageGenerator(generator.lm, 1, generator.config)
@@ -99,7 +97,7 @@ class NeuralModel:
         self._prefixes = PrefixCache(prefix_bytes)
         self._lanes = generator.lanes
         self._device = generator.device
-        self._mimi_state = StreamingState(mimi, self._lanes)
+        self._codec_state = StreamingState(codec, self._lanes)
         self._speech = [self._no_speech() for _ in range(self._lanes)]
         self._text = [Characters() for _ in range(self._lanes)]
         self._ends_source = ends_source
@@ -108,7 +106,7 @@ class NeuralModel:
         self._renewals = Renewals(
             long_calls, generator, self._first_step, self._calls, self._clear_but_language
         )
-        self._silence = self._silent_frame()
+        self._silence = self._silent_frame(silence)
         at_rest = self._to_device(
             np.zeros((self._lanes, FRAME_SAMPLES), np.float32), np.zeros(self._lanes, bool)
         )
@@ -123,7 +121,7 @@ class NeuralModel:
     @property
     def bytes_per_lane(self) -> int:
         """Device memory of one lane's state."""
-        return self.generator.bytes_per_lane + self._mimi_state.bytes_per_lane
+        return self.generator.bytes_per_lane + self._codec_state.bytes_per_lane
 
     def prepare(self, prompt: Prompt, seed: int) -> TakeIn:
         """See `BatchModel.prepare`."""
@@ -162,9 +160,11 @@ class NeuralModel:
         outputs = _Outputs(self._compute(self._to_device(pcm, executing)).cpu().numpy())
         said = outputs.pcm
         text = [""] * self._lanes
+        flags = [StepFlag.NONE] * self._lanes
         notices_done: list[tuple[int, ...]] = [()] * self._lanes
         for lane in lanes:
             text[lane] = self._text[lane].add(self._vocabulary.piece(int(outputs.text[lane])))
+            flags[lane] = self._flags(outputs, lane)
             speech = self._speech[lane]
             said[lane] = speech.fade(said[lane])
             self._prolong(lane, outputs, pcm)
@@ -175,9 +175,14 @@ class NeuralModel:
             pcm=said,
             finite=outputs.finite,
             text=text,
-            flags=[StepFlag.AS_SELF if as_self else StepFlag.NONE for as_self in outputs.as_self],
+            flags=flags,
             notices_done=notices_done,
         )
+
+    def _flags(self, outputs: _Outputs, lane: int) -> StepFlag:
+        flags = StepFlag.AS_SELF if outputs.as_self[lane] else StepFlag.NONE
+        unsure = self.generator.config.unsure_token
+        return flags | StepFlag.UNSURE if unsure is not None and outputs.text[lane] == unsure else flags
 
     def say(self, lane: int, notice: int, text: str, now: bool) -> tuple[int, ...]:
         """See `BatchModel.say`."""
@@ -185,6 +190,8 @@ class NeuralModel:
         tokens = sum(1 + len(word) for word in words)
         if not 1 <= tokens <= MAX_TOKENS:
             raise Unsupported(f"expected a text of 1 to {MAX_TOKENS} tokens, got {tokens}")
+        if any(self.generator.config.unsure_token in word for word in words):
+            raise Unsupported("expected a text of words, got the piece that stands for abstaining")
         cut_off = self._speech[lane].say(Notice(notice, words, now))
         self._calls[lane].disturbed()
         if now:
@@ -209,7 +216,7 @@ class NeuralModel:
         for name, tensor in tensors.items():
             moved[name] = tensor.to(self._device)
             yield
-        language, mimi, said, call = _unnamed(moved)
+        language, codec, said, call = _unnamed(moved)
         position = language.lane.get("table.position")
         expected = self._copy(lane, int(position) if position is not None and not position.dim() else 0)
         if _layout(expected) != _layout(moved):
@@ -220,7 +227,7 @@ class NeuralModel:
         text = Characters(said["held"])
         prolonged = LongCall.restored(self._plan, self.generator.lm.config, call)
         self.generator.restore(lane, language)
-        self._mimi_state.restore_lane(lane, mimi)
+        self._codec_state.restore_lane(lane, codec)
         self._speech[lane], self._text[lane] = speech, text
         self._calls[lane] = prolonged
         self._renewals.forget(lane)
@@ -233,7 +240,7 @@ class NeuralModel:
         self._renewals.forget(lane)
 
     def _clear_but_language(self, lane: int) -> None:
-        self._mimi_state.reset_lane(lane)
+        self._codec_state.reset_lane(lane)
         self._speech[lane], self._text[lane] = self._no_speech(), Characters()
         self._calls[lane] = LongCall(self._plan, self.generator.lm.config, self._calls[lane].prompt)
 
@@ -260,11 +267,11 @@ class NeuralModel:
         """The state of a lane that has passed so many positions, by name."""
         try:
             language = self.generator.snapshot(lane, positions)
-            mimi = self._mimi_state.snapshot_lane(lane)
+            codec = self._codec_state.snapshot_lane(lane)
         except torch.OutOfMemoryError as error:
             raise Unsupported("expected device memory for a copy of the session, got too little") from error
         said = {"state": self._speech[lane].state(), "held": self._text[lane].held}
-        return _named(language, mimi, said, self._calls[lane].tensors())
+        return _named(language, codec, said, self._calls[lane].tensors())
 
     def _prefill(self, columns: PromptColumns) -> Generator[None, None, LaneSnapshot]:
         try:
@@ -286,25 +293,21 @@ class NeuralModel:
     def _step(self, inputs: Sequence[Tensor]) -> Tensor:
         """The tensor of `_Outputs`."""
         pcm, executing, hushed, ended = inputs
-        generator, mimi, state = self.generator, self.mimi, self._mimi_state
+        generator, codec, state = self.generator, self.codec, self._codec_state
         state.executing.copy_(executing)
-        codes = mimi.encode(pcm[:, None], state)[:, : generator.lm.config.heard_codebooks, 0]
+        codes = codec.encode(pcm[:, None], state)[:, : generator.lm.config.heard_codebooks, 0]
         codes = codes.masked_fill(ended[:, None], generator.lm.config.end_of_source)
         given = torch.where(hushed[:, None], self._silence, generator.sample_everything)
         frame = generator.step(codes, given, executing)
         # Before its first whole frame a lane says nothing, and its decoder does not move.
         state.executing.copy_(frame.valid)
         unheard = ~frame.valid[:, None]
-        said = mimi.decode(frame.tokens[:, 1:].masked_fill(unheard, 0)[..., None], state)[:, 0]
+        said = codec.decode(frame.tokens[:, 1:].masked_fill(unheard, 0)[..., None], state)[:, 0]
         said = said.masked_fill(unheard, 0)
-        finite = frame.finite & said.isfinite().all(dim=-1) & self._heard_is_finite()
+        finite = frame.finite & said.isfinite().all(dim=-1) & codec.heard_is_finite(state)
         text = frame.tokens[:, 0].masked_fill(~frame.valid, TEXT_TOKENS.padding)
         remarks = torch.stack([text, finite, frame.as_self, frame.saying], dim=-1)
         return torch.cat([said, remarks.float(), frame.column.float()], dim=-1)
-
-    def _heard_is_finite(self) -> Tensor:
-        """[B]: NaN latents become codes like any other, so they are looked for where the encoder keeps the last."""
-        return self._mimi_state[self.mimi.downsample]["previous"].flatten(1).isfinite().all(dim=-1)
 
     def _to_device(self, pcm: Pcm, executing: Mask) -> list[Tensor]:
         """Inputs of `_step`: pcm, executing, and bool [B] for lanes given silence, and whose source has ended."""
@@ -313,10 +316,15 @@ class NeuralModel:
         return [torch.from_numpy(array).to(self._device) for array in (pcm, executing, hushed, ended)]
 
     @torch.no_grad()
-    def _silent_frame(self) -> Tensor:
+    def _silent_frame(self, trained: Sequence[int] | None) -> Tensor:
         """int64 [1, 1 + own codebooks]: text and codes of a frame in which nothing is said."""
-        silence = torch.zeros(1, 1, SILENCE_FRAMES * FRAME_SAMPLES, device=self._device)
-        codes = self.mimi.encode(silence)[:, : self.generator.lm.config.own_codebooks, -1]
+        if trained is None:
+            codes = settled_codes(
+                self.codec, torch.zeros(SETTLED_FRAMES * FRAME_SAMPLES, device=self._device)
+            )
+        else:
+            codes = torch.tensor(trained, device=self._device)
+        codes = codes[None, : self.generator.lm.config.own_codebooks]
         return torch.cat([torch.full_like(codes[:, :1], TEXT_TOKENS.padding), codes], dim=1)
 
     def _no_speech(self) -> Speech:
@@ -336,11 +344,11 @@ class _Outputs:
 
 
 def _named(
-    language: LaneSnapshot, mimi: Mapping[str, Tensor], said: Mapping[str, bytes], call: Mapping[str, Tensor]
+    language: LaneSnapshot, codec: Mapping[str, Tensor], said: Mapping[str, bytes], call: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
-    """One flat mapping: `lane/…`, `rows/0/…`, `mimi/…`, `speech/state`, `speech/held`, `call/…`."""
+    """One flat mapping: `lane/…`, `rows/0/…`, `codec/…`, `speech/state`, `speech/held`, `call/…`."""
     speech = {name: torch.tensor(list(spelt), dtype=torch.uint8) for name, spelt in said.items()}
-    groups = {"lane": language.lane, "mimi": mimi, "speech": speech, "call": call}
+    groups = {"lane": language.lane, "codec": codec, "speech": speech, "call": call}
     groups |= {f"rows/{row}": tensors for row, tensors in enumerate(language.rows)}
     return {
         f"{group}/{name}": tensor for group, tensors in groups.items() for name, tensor in tensors.items()
@@ -351,16 +359,16 @@ def _unnamed(
     tensors: Mapping[str, Tensor],
 ) -> tuple[LaneSnapshot, Mapping[str, Tensor], Mapping[str, bytes], Mapping[str, Tensor]]:
     """What `_named` was given; `Unsupported` when speech is missing or something else."""
-    groups: dict[str, dict[str, Tensor]] = {"lane": {}, "mimi": {}, "speech": {}, "call": {}}
+    groups: dict[str, dict[str, Tensor]] = {"lane": {}, "codec": {}, "speech": {}, "call": {}}
     for path, tensor in tensors.items():
         group, _, name = path.rpartition("/")
         groups.setdefault(group, {})[name] = tensor
-    lane, mimi, speech, call = (groups.pop(name) for name in ("lane", "mimi", "speech", "call"))
+    lane, codec, speech, call = (groups.pop(name) for name in ("lane", "codec", "speech", "call"))
     if speech.keys() != {"state", "held"}:
         raise Unsupported(f"expected state and held bytes of speech in a snapshot, got {sorted(speech)[:4]}")
     rows = [groups.get(f"rows/{row}", {}) for row in range(len(groups))]
     said = {name: _bytes(tensor) for name, tensor in speech.items()}
-    return LaneSnapshot(lane, rows), mimi, said, call
+    return LaneSnapshot(lane, rows), codec, said, call
 
 
 def _bytes(tensor: Tensor) -> bytes:

@@ -85,12 +85,14 @@ class OfflineResult:
 def choose_languages(capabilities: Capabilities, heard: str | None, said: str | None) -> tuple[str, str]:
     """The first direction of a checkpoint that is what was asked for; None asks for nothing in particular.
 
+    Into another language first: an answer in the language heard is a transcription.
+
     Raises:
         PromptError: there is none; the message lists those there are.
     """
     for language, answers in capabilities.languages.items():
         hears = (heard or said or "en") if language == "*" else language
-        for answer in sorted(answers):
+        for answer in sorted(answers, key=lambda answer: (answer == language, answer)):
             says = (said or hears) if answer == "*" else answer
             if heard in (None, hears) and said in (None, says):
                 return hears, says

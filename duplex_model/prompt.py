@@ -7,7 +7,8 @@
     silence    silence         padding         sine
     (live)     sampled         sampled         the speaker
 
-The sine and silence frames are what the model was trained with: fixed codes, not an encoding made here.
+The sine and silence frames are what the model was trained with: fixed codes, not an encoding made here. Training
+lays its sequences out with the same function.
 """
 
 from __future__ import annotations
@@ -18,21 +19,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from duplex_model.config import TEXT_TOKENS, TO_SAMPLE, LMConfig
+from duplex_model.config import MIMI_PROMPT_CODES, TEXT_TOKENS, TO_SAMPLE, LMConfig, PromptCodes
 from duplex_model.delays import delayed
 from duplex_model.errors import PromptError
+from duplex_model.role import ROLE_TAG as ROLE_TAG
+from duplex_model.role import tagged_role as tagged_role
 from duplex_model.voice import EmbeddedVoice, SpokenVoice, Voice
 
-SILENCE = (948, 243, 1178, 546, 1736, 1030, 1978, 2008)
-"""Codes of a silent frame."""
-
-SINE = (430, 1268, 381, 1611, 1095, 1495, 56, 472)
-"""Codes of a frame of 440 Hz at half scale: nobody is listened to yet."""
-
 PAUSE_FRAMES = 6  # half a second, before and after the role text
-
-ROLE_TAG = "<system>"
-"""Stands before and after a role text, as plain text."""
 
 
 @dataclass(frozen=True)
@@ -50,37 +44,35 @@ class PromptColumns:
         return self.tokens.shape[1] - max_delay - 1
 
 
-def tagged_role(text: str) -> str:
-    """`text` between tags, as in training; empty stays empty."""
-    text = text.strip()
-    if not text or (text.startswith(ROLE_TAG) and text.endswith(ROLE_TAG)):
-        return text
-    return f"{ROLE_TAG} {text} {ROLE_TAG}"
-
-
 def no_prompt(config: LMConfig) -> PromptColumns:
     """The columns of a session that begins without a prompt."""
     return PromptColumns(delayed(config, torch.zeros(config.streams, 0, dtype=torch.int64)))
 
 
 def hybrid_prompt(
-    config: LMConfig, voice: Voice | None, role: Sequence[int], *, window_frames: int
+    config: LMConfig,
+    voice: Voice | None,
+    role: Sequence[int],
+    *,
+    window_frames: int,
+    codes: PromptCodes = MIMI_PROMPT_CODES,
 ) -> PromptColumns:
     """The columns of a voice and a role.
 
     Args:
-        config: of the model; its sides have as many codebooks as `SILENCE`.
+        config: of the model.
         voice: how to sound, or None.
         role: text tokens of the tagged role text; may be empty.
         window_frames: positions the model attends to. The prompt may take half of them, as it stays in the window
             for the whole call.
+        codes: silence and sine of the model's codec, at least as many as either side has codebooks.
 
     Raises:
         PromptError: voice and role together are longer than that.
     """
-    frames = _after_voice(config, role)
+    frames = _after_voice(config, role, codes)
     if isinstance(voice, SpokenVoice):
-        frames = torch.cat([_frames(config, voice.codes, None), frames], dim=1)
+        frames = torch.cat([_frames(config, voice.codes, None, codes), frames], dim=1)
     columns = (
         _after_embedded(config, voice, frames)
         if isinstance(voice, EmbeddedVoice)
@@ -96,20 +88,20 @@ def hybrid_prompt(
     return PromptColumns(columns, voice.embeddings if isinstance(voice, EmbeddedVoice) else None)
 
 
-def _after_voice(config: LMConfig, role: Sequence[int]) -> Tensor:
+def _after_voice(config: LMConfig, role: Sequence[int], codes: PromptCodes) -> Tensor:
     """Frames [streams, F] of the phases after the voice; without a role, one pause."""
-    silence = torch.tensor(SILENCE)[:, None]
-    pause = _frames(config, silence.expand(-1, PAUSE_FRAMES), None)
+    silence = torch.tensor(codes.silence[: config.own_codebooks])[:, None]
+    pause = _frames(config, silence.expand(-1, PAUSE_FRAMES), None, codes)
     if not role:
         return pause
-    return torch.cat([pause, _frames(config, silence.expand(-1, len(role)), role), pause], dim=1)
+    return torch.cat([pause, _frames(config, silence.expand(-1, len(role)), role, codes), pause], dim=1)
 
 
-def _frames(config: LMConfig, own_codes: Tensor, text: Sequence[int] | None) -> Tensor:
+def _frames(config: LMConfig, own_codes: Tensor, text: Sequence[int] | None, codes: PromptCodes) -> Tensor:
     """[streams, F]: own audio, one text token or padding a frame, and the sine."""
     count = own_codes.shape[1]
     tokens = [TEXT_TOKENS.padding] * count if text is None else list(text)
-    heard = torch.tensor(SINE)[:, None].expand(-1, count)
+    heard = torch.tensor(codes.sine[: config.heard_codebooks])[:, None].expand(-1, count)
     frames = torch.cat([torch.tensor([tokens], dtype=torch.int64), own_codes, heard])
     assert frames.shape == (config.streams, count)
     return frames

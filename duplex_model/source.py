@@ -4,6 +4,7 @@ personaplex-7b                        a known checkpoint, from its own repositor
 personaplex-7b@3f2c1e...              the same, at a commit, branch or tag
 personaplex-7b=~/models/personaplex   its files in a folder
 ~/models/ours                         a folder with a checkpoint that describes itself (see `description`)
+default                               the checkpoint that comes with this package (see `shipped`)
 moshiko-7b=someone/fine-tune@v2       another repository with a checkpoint of that architecture
 kyutai/hibiki-2b-pytorch-bf16         a known repository
 """
@@ -21,10 +22,14 @@ from duplex_model.description import read_description
 from duplex_model.errors import CheckpointError
 from duplex_model.hub import Hub, check_file_name
 from duplex_model.hub_config import lm_config_from_hub
+from duplex_model.shipped import DEFAULT, NONE_SHIPPED, shipped_folder
 from duplex_model.spec import Report
 
 VOICES_FILE = "voices.tgz"
 """Published voices, in the repositories of checkpoints that take a voice prompt."""
+
+VOICES_FOLDER = "voices"
+"""Voices as codes, one file each, in the folder of a checkpoint of our own."""
 
 _CONFIG_FILE = "config.json"
 _MAX_CONFIG_BYTES = 1 << 20
@@ -51,11 +56,16 @@ class CheckpointFiles:
     config: CheckpointConfig
     """As in the table, with what the checkpoint's own `config.json` says otherwise."""
 
-    lm: Path
-    mimi: Path
+    lm: tuple[Path, ...]
+    """One file, or all of its shards."""
+
+    codec: tuple[Path, ...]
     text: Path
     voices: Path | None
     """Archive of published voices; None where there are none."""
+
+    voice_folder: Path | None = None
+    """Voices that come with the checkpoint, its default the first by name; None where there are none."""
 
 
 def parse_source(text: str) -> CheckpointSource:
@@ -64,11 +74,14 @@ def parse_source(text: str) -> CheckpointSource:
     Raises:
         CheckpointError: no known checkpoint (the message lists them), or a description that cannot be read.
     """
-    described = read_description(Path(text).expanduser())
+    folder = shipped_folder(text) or Path(text).expanduser()
+    described = read_description(folder)
     if described is not None:
         for file in _names(described):
             check_file_name(file)
-        return CheckpointSource(config=described, folder=Path(text).expanduser())
+        return CheckpointSource(config=described, folder=folder)
+    if text == DEFAULT:
+        raise CheckpointError(f"{NONE_SHIPPED} Name another: {', '.join(CHECKPOINTS)}")
     name, equals, place = text.partition("=")
     if equals:
         return _elsewhere(_known(name, text), place)
@@ -127,14 +140,36 @@ def _in_folder(config: CheckpointConfig, folder: Path) -> CheckpointFiles:
     if described.is_file():
         config = adapted(config, described)
     names = _names(config)
-    missing = [name for name in names if not (folder / name).is_file()]
+    found = {name: _whole_or_shards(folder, name) for name in names}
+    missing = [name for name, paths in found.items() if not paths]
     if missing:
         raise CheckpointError(f"expected {', '.join(names)} in {folder}, {', '.join(missing)} missing")
-    lm, mimi, text = (folder / name for name in names)
-    voices = folder / VOICES_FILE
+    voices, voice_folder = folder / VOICES_FILE, folder / VOICES_FOLDER
     return CheckpointFiles(
-        config=config, lm=lm, mimi=mimi, text=text, voices=voices if voices.is_file() else None
+        config=config,
+        lm=found[config.lm_file],
+        codec=found[config.codec_file],
+        text=found[config.text_file][0],
+        voices=voices if voices.is_file() else None,
+        voice_folder=voice_folder if voice_folder.is_dir() else None,
     )
+
+
+def shard_name(file: str, number: int, count: int) -> str:
+    """How a shard of `file` is called: `model-00001-of-00003.safetensors`."""
+    path = Path(file)
+    return f"{path.stem}-{number:05}-of-{count:05}{path.suffix}"
+
+
+def _whole_or_shards(folder: Path, file: str) -> tuple[Path, ...]:
+    """The file itself, or its shards where they are all there; empty where they are not."""
+    if (folder / file).is_file():
+        return (folder / file,)
+    first = sorted(folder.glob(shard_name(file, 1, 0).replace("00000", "?????")))
+    if len(first) != 1 or not (count := first[0].stem[-5:]).isdigit():
+        return ()
+    shards = tuple(folder / shard_name(file, number, int(count)) for number in range(1, int(count) + 1))
+    return shards if all(shard.is_file() for shard in shards) else ()
 
 
 def _in_repository(config: CheckpointConfig, hub: Hub, report: Report) -> CheckpointFiles:
@@ -146,12 +181,12 @@ def _in_repository(config: CheckpointConfig, hub: Hub, report: Report) -> Checkp
     has_voices = config.voice_prompt and hub.has_file(repository, VOICES_FILE, revision=revision)
     names = _names(config)
     paths = hub.fetch(repository, [*names, *[VOICES_FILE] * has_voices], revision=revision, report=report)
-    lm, mimi, text = (paths[name] for name in names)
-    return CheckpointFiles(config=config, lm=lm, mimi=mimi, text=text, voices=paths.get(VOICES_FILE))
+    lm, codec, text = (paths[name] for name in names)
+    return CheckpointFiles(config=config, lm=(lm,), codec=(codec,), text=text, voices=paths.get(VOICES_FILE))
 
 
 def _names(config: CheckpointConfig) -> tuple[str, str, str]:
-    return config.lm_file, config.mimi_file, config.text_file
+    return config.lm_file, config.codec_file, config.text_file
 
 
 def adapted(config: CheckpointConfig, described: Path) -> CheckpointConfig:
@@ -173,7 +208,7 @@ def adapted(config: CheckpointConfig, described: Path) -> CheckpointConfig:
         lm=lm,
         generation=_generation(config.generation, values, described),
         lm_file=_name(values, "moshi_name", config.lm_file),
-        mimi_file=_name(values, "mimi_name", config.mimi_file),
+        codec_file=_name(values, "mimi_name", config.codec_file),
         text_file=_name(values, "tokenizer_name", config.text_file),
     )
 

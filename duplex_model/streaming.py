@@ -12,9 +12,10 @@ inference: run it under `torch.no_grad()`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -41,10 +42,26 @@ class StreamingModule(nn.Module):
         return {}
 
 
+class HoldsModules(Protocol):
+    """What a state is allocated for: a module, whatever it computes."""
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """All of its parameters."""
+        ...
+
+    def buffers(self) -> Iterator[Tensor]:
+        """All of its buffers."""
+        ...
+
+    def named_modules(self) -> Iterator[tuple[str, nn.Module]]:
+        """Itself and every module in it, by path."""
+        ...
+
+
 class StreamingState:
     """All state tensors of a model, each of shape [lanes, ...]."""
 
-    def __init__(self, model: nn.Module, lanes: int) -> None:
+    def __init__(self, model: HoldsModules, lanes: int) -> None:
         device = next(chain(model.parameters(), model.buffers())).device
         self.lanes = lanes
         self.executing = torch.ones(lanes, dtype=torch.bool, device=device)

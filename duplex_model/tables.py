@@ -8,17 +8,21 @@ from pathlib import Path
 from duplex_model.audio_file import duration_of
 from duplex_model.catalogue import (
     DEFAULT_VOICES,
-    DOMAINS,
     Precision,
+    domain_of,
     download_bytes,
     licence_links,
     memory_need,
     parameters,
+    text_for,
     verdict,
 )
 from duplex_model.config import CHECKPOINTS, CheckpointConfig
 from duplex_model.contract import FRAME_S
+from duplex_model.description import read_description
 from duplex_model.machine import Machine, this_machine
+from duplex_model.shipped import DEFAULT, shipped_checkpoints, shipped_folder
+from duplex_model.source import VOICES_FOLDER
 from duplex_model.voice_library import list_voices, voice_folders
 
 _HEAD = (
@@ -29,8 +33,12 @@ _HEAD = (
 def describe_models(machine: Machine | None = None) -> str:
     """The known checkpoints: what they do, what they need, whether this machine can run them, and their licences."""
     machine = machine or this_machine()
-    rows = [_model_row(config, machine) for config in CHECKPOINTS.values()]
-    details = [_model_details(config, machine) for config in CHECKPOINTS.values()]
+    shipped = {folder: _described_in(folder) for folder in shipped_checkpoints().values()}
+    rows = [_model_row(config, machine) for config in (*shipped.values(), *CHECKPOINTS.values())]
+    details = [
+        *(_model_details(config, machine, folder) for folder, config in shipped.items()),
+        *(_model_details(config, machine) for config in CHECKPOINTS.values()),
+    ]
     return "\n\n".join(
         (
             table([_HEAD, *rows]),
@@ -40,6 +48,12 @@ def describe_models(machine: Machine | None = None) -> str:
             "loopback says what it hears and scripted follows a script; both need no files.",
         )
     )
+
+
+def _described_in(folder: Path) -> CheckpointConfig:
+    config = read_description(folder)
+    assert config is not None  # a shipped folder is one with a description
+    return config
 
 
 def _model_row(config: CheckpointConfig, machine: Machine) -> tuple[str, ...]:
@@ -53,26 +67,48 @@ def _model_row(config: CheckpointConfig, machine: Machine) -> tuple[str, ...]:
         _yes(config.role_text),
         _yes(config.voice_prompt),
         config.say.value,
-        f"{parameters(config.lm).total / 1e9:.2f} B",
+        _count(parameters(config.lm).total),
         *(f"{need / 1e9:.1f} GB" for need in needs),
         verdict(config, machine).fit.value,
     )
 
 
-def _model_details(config: CheckpointConfig, machine: Machine) -> str:
-    pinned = f"revision {config.revision}" + (", not pinned" if config.revision == "main" else "")
-    gated = "; its licence must be accepted there, and HF_TOKEN set" if config.gated else ""
+def _model_details(config: CheckpointConfig, machine: Machine, folder: Path | None = None) -> str:
+    """What there is to know of a checkpoint, shipped in `folder` or else in its repository."""
     window_s, context_s = config.window_frames * FRAME_S, config.lm.temporal.context * FRAME_S
+    label = text_for("en", config.demonstration)
     return "\n".join(
         (
-            f"{config.name}: {DOMAINS[config.name]}",
-            f"  from      {config.repository} ({pinned}, {download_bytes(config) / 1e9:.1f} GB){gated}",
-            f"  licence   {config.licence}, {' and '.join(licence_links(config.licence))}",
-            f"  files     {config.lm_file}, {config.mimi_file}, {config.text_file}",
+            f"{config.name}: {domain_of(config)}",
+            *([f"  NOTE      {label}"] if label else []),
+            f"  from      {_published(config) if folder is None else _shipped(folder)}",
+            f"  licence   {_licence(config.licence)}",
+            f"  files     {config.lm_file}, {config.codec_file}, {config.text_file}",
             f"  attends   to the last {window_s:.0f} s, {_longer(window_s, context_s)}",
             f"  here      {verdict(config, machine).reason}",
         )
     )
+
+
+def _count(weights: int) -> str:
+    return f"{weights / 1e9:.2f} B" if weights >= 1e8 else f"{weights / 1e6:.0f} M"
+
+
+def _licence(licence: str) -> str:
+    links = " and ".join(licence_links(licence))
+    return f"{licence}, {links}" if links else licence
+
+
+def _published(config: CheckpointConfig) -> str:
+    pinned = f"revision {config.revision}" + (", not pinned" if config.revision == "main" else "")
+    gated = "; its licence must be accepted there, and HF_TOKEN set" if config.gated else ""
+    return f"{config.repository} ({pinned}, {download_bytes(config) / 1e9:.1f} GB){gated}"
+
+
+def _shipped(folder: Path) -> str:
+    size_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    default = ", the default" if shipped_folder(DEFAULT) == folder else ""
+    return f"this package{default} ({size_bytes / 1e6:.0f} MB), card {folder / 'README.md'}"
 
 
 def _longer(window_s: float, context_s: float) -> str:
@@ -88,7 +124,8 @@ def _described(machine: Machine) -> str:
 
 def describe_voices(folders: Sequence[Path] | None = None) -> str:
     """The voices that can be named in a prompt, and where more come from."""
-    folders = voice_folders() if folders is None else folders
+    shipped = [folder / VOICES_FOLDER for folder in shipped_checkpoints().values()]
+    folders = [*voice_folders(), *shipped] if folders is None else folders
     rows = [(name, _length(path), str(path)) for name, path in list_voices(folders).items()]
     listed = table([("voice", "length", "file"), *rows]) if rows else "No voices here yet."
     defaults = ", ".join(f"{voice} for {model}" for model, voice in DEFAULT_VOICES.items())

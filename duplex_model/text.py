@@ -25,13 +25,16 @@ _WORD_START = "\u2581"  # SentencePiece writes the space before a word as this s
 class TextTokenizer:
     """The text vocabulary of a checkpoint."""
 
-    def __init__(self, path: Path, card: int, special: TextTokens = TEXT_TOKENS) -> None:
+    def __init__(
+        self, path: Path, card: int, special: TextTokens = TEXT_TOKENS, *, unsure: int | None = None
+    ) -> None:
         """Opens the vocabulary at `path`.
 
         Args:
             path: SentencePiece model.
             card: tokens the language model knows.
             special: ids that are not text.
+            unsure: the token by which the model abstains, no text either.
 
         Raises:
             CheckpointError: unreadable, or of another size.
@@ -43,7 +46,7 @@ class TextTokenizer:
         if self._processor.vocab_size() != card:
             got = self._processor.vocab_size()
             raise CheckpointError(f"expected a vocabulary of {card} pieces at {path}, got {got}")
-        self._silent = {special.end_of_padding, special.beginning, special.end, special.padding}
+        self._silent = {special.end_of_padding, special.beginning, special.end, special.padding, unsure}
 
     def encode(self, text: str) -> list[int]:
         """Tokens of `text`."""

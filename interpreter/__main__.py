@@ -128,7 +128,11 @@ def _add_config_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--certificate", type=Path, metavar="PEM", help="certificate, with --tls given")
     parser.add_argument("--key", type=Path, metavar="PEM", help="private key, with --tls given")
-    parser.add_argument("--engine", choices=get_args(EngineKind), help="what interprets (default loopback)")
+    parser.add_argument(
+        "--engine",
+        choices=get_args(EngineKind),
+        help="what interprets (default: the checkpoint that comes with the package, else loopback)",
+    )
     parser.add_argument(
         "--checkpoint",
         metavar="NAME",

@@ -12,11 +12,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
-from duplex_model.catalogue import Fit, verdict
+from duplex_model.catalogue import Fit, text_for, verdict
 from duplex_model.errors import DuplexModelError
 from duplex_model.machine import this_machine
 from duplex_model.source import parse_source
 from interpreter.config import Config, EngineConfig
+from interpreter.default_engine import chosen_engine, remarks_on
 from interpreter.errors import InterpreterError
 from interpreter.loopback_call import ECHO_MS, CallReport, loopback_call
 from interpreter.run import Say, hosted_settings, running_engine
@@ -93,7 +94,8 @@ async def _engine(config: Config, say: Say) -> Finding:
     async with running_engine(config.engine, say, asyncio.Event()) as engine:
         can = engine.capabilities
     kind = "translates" if can.translates else "translates nothing"
-    return Finding(Outcome.OK, f"{can.checkpoint}: {can.lanes} lanes, {kind}, licence {can.licence}")
+    label = f", {text_for('en', can.demonstration)}" if can.demonstration else ""
+    return Finding(Outcome.OK, f"{can.checkpoint}: {can.lanes} lanes, {kind}, licence {can.licence}{label}")
 
 
 async def _audio_path(config: Config, say: Say) -> Finding:
@@ -119,9 +121,11 @@ def _judged(report: CallReport) -> Finding:
 
 
 async def _models(config: Config, say: Say) -> Finding:
-    if config.engine.kind != "neural":
-        return Finding(Outcome.NOTE, f"none: the {config.engine.kind} engine needs no checkpoint")
-    source = parse_source(str(config.engine.options.get("checkpoint", "")))
+    engine = chosen_engine(config.engine)
+    if engine.kind != "neural":
+        remarks = remarks_on(config.engine) or [f"none: the {engine.kind} engine needs no checkpoint"]
+        return Finding(Outcome.NOTE, " ".join(remarks))
+    source = parse_source(str(engine.options.get("checkpoint", "")))
     fit = verdict(source.config, this_machine())
     words = f"{source.config.name} from {source.where}, licence {source.config.licence}: {fit.reason}"
     return Finding(Outcome.FAILED if fit.fit is Fit.NO else Outcome.NOTE, words)

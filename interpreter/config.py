@@ -125,8 +125,9 @@ class RoomConfig:
 class EngineConfig:
     """What interprets."""
 
-    kind: EngineKind = "loopback"
-    """`loopback` repeats what it hears, `scripted` says what a script says, `neural` runs a checkpoint."""
+    kind: EngineKind | None = None
+    """`loopback` repeats what it hears, `scripted` says what a script says, `neural` runs a checkpoint. Without one,
+    the checkpoint that comes with the package is run, or where none does, `loopback`."""
 
     options: Mapping[str, object] = field(default_factory=dict)
     """The kind's own options: loopback `lanes`, `delay_ms`; scripted `lanes`, `script_file`; neural `checkpoint`,

@@ -377,9 +377,16 @@ class Meeting:
         self._routes = route(self._languages(), rendered)
         told = {**states, **dict.fromkeys(self._refused, SessionState.REFUSED)}
         people = [_person(attendee) for attendee in self._attendees.values()]
-        translates = self._engine.capabilities.translates
+        can = self._engine.capabilities
         for attendee in self._attendees.values():
-            self._show(attendee, notices_for(_person(attendee), people, told, translates=translates))
+            notices = notices_for(
+                _person(attendee),
+                people,
+                told,
+                translates=can.translates,
+                demonstration=can.demonstration,
+            )
+            self._show(attendee, notices)
 
     def _show(self, attendee: _Attendee, notices: Mapping[str, Notice]) -> None:
         """Shows what is new, and clears what no longer holds."""

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
+from duplex_model.catalogue import text_for
 from interpreter.directions import Direction
 from interpreter.routing import hears
 from interpreter.sessions import SessionState
@@ -74,6 +76,7 @@ def notices_for(
     states: Mapping[Direction, SessionState],
     *,
     translates: bool,
+    demonstration: Mapping[str, str] = MappingProxyType({}),
 ) -> Mapping[str, Notice]:
     """Everything `person` should be told now, by notice id.
 
@@ -82,10 +85,13 @@ def notices_for(
         people: everybody in the room.
         states: of every direction needed, unserved ones as `REFUSED`.
         translates: whether the engine translates at all.
+        demonstration: language -> what must be said of an engine that only demonstrates.
     """
     tell = _Teller(person.language)
     if not translates and states:
         tell.add("test-engine", NoticeLevel.INFO)
+    if demonstration:
+        tell.label("demonstration", NoticeLevel.WARNING, demonstration)
     if person.isolated:
         tell.add("connection", NoticeLevel.ALERT)
     names = {other.id: other.name for other in people}
@@ -114,6 +120,13 @@ class _Teller:
         words = {name: self._list(items) for name, items in lists.items()}
         text = _TEXTS[self._language][key].format(**words)
         self.notices[key] = Notice(id=key, level=level, text=text, language=self._language)
+
+    def label(self, key: str, level: NoticeLevel, texts: Mapping[str, str]) -> None:
+        """A text that comes in several languages, as a sentence."""
+        text = text_for(self._language, texts)
+        sentence = f"{text[:1].upper()}{text[1:]}."
+        language = next((tag for tag, one in texts.items() if one == text), "")
+        self.notices[key] = Notice(id=key, level=level, text=sentence, language=language)
 
     def language_name(self, tag: str) -> str:
         return _LANGUAGE_NAMES[self._language].get(tag, tag)

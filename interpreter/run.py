@@ -12,12 +12,14 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
+from duplex_model.catalogue import text_for
 from duplex_model.contract import Capabilities, Engine, TickGrid
 from duplex_model.process import EngineProcess
 from duplex_model.spec import EngineSpec, build_engine
 from duplex_model.supervision import EnginePhase, EngineState
 from interpreter.clock import MonotonicClock
 from interpreter.config import Config, EngineConfig, IceServerConfig, ServerConfig, meeting_settings
+from interpreter.default_engine import chosen_engine, remarks_on
 from interpreter.errors import ConfigError, InterpreterError
 from interpreter.meeting import Meeting
 from interpreter.metrics import table
@@ -59,7 +61,7 @@ async def run(config: Config, say: Say) -> None:
         meeting = await stack.enter_async_context(
             Meeting(room, engine, MonotonicClock(), meeting_settings(config))
         )
-        for line in about(engine.capabilities):
+        for line in (*remarks_on(config.engine), *about(engine.capabilities)):
             say(line)
         say(f"Open {server.link(room)} in two browser tabs; Ctrl-C ends the meeting.")
         await first_of(stop.wait(), meeting.ended())
@@ -75,6 +77,8 @@ def about(capabilities: Capabilities) -> list[str]:
         lines.append(f"Made for: {capabilities.domain}.")
     if not capabilities.translates:
         lines.append("It translates nothing.")
+    if capabilities.demonstration:
+        lines.append(f"NOTE: {text_for('en', capabilities.demonstration)}.")
     return lines
 
 
@@ -119,6 +123,8 @@ async def running_engine(config: EngineConfig, say: Say, stop: asyncio.Event) ->
         Stopped: `stop` was set before it was ready.
         DuplexModelError: (in this process) its options cannot be used.
     """
+    config = chosen_engine(config)
+    assert config.kind is not None
     spec = EngineSpec(kind=config.kind, options=config.options)
     starting = _Starting(say)
     engine: Engine

@@ -58,6 +58,7 @@ def noise_model(
     *,
     dtype: torch.dtype = torch.float32,
     guidance: float = 1.0,
+    generation: GenerationConfig = SAMPLED,
     window_frames: int = CONTEXT,
     device: str = "cpu",
     cuda_graph: bool = False,
@@ -74,7 +75,7 @@ def noise_model(
     lm.transformer.decode_attention = find_decode_attention(attention, config.temporal)
     mimi = Mimi(replace(SMALL_MIMI, codebooks=config.own_codebooks, trained_codebooks=16)).eval()
     randomise(mimi, seed=2)
-    generator = Generator(lm.to(device, dtype), lanes, replace(SAMPLED, guidance=guidance))
+    generator = Generator(lm.to(device, dtype), lanes, replace(generation, guidance=guidance))
     capabilities = Capabilities(
         checkpoint=name,
         licence="ours",

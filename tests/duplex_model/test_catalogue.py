@@ -10,14 +10,15 @@ from torch import nn
 from duplex_model import catalogue
 from duplex_model.catalogue import Fit, Precision, memory_need, parameters, verdict
 from duplex_model.checkpoint import shapes_of
-from duplex_model.config import CHECKPOINTS, CheckpointConfig, GenerationConfig
+from duplex_model.config import CHECKPOINTS, CheckpointConfig, GenerationConfig, SpectralConfig
 from duplex_model.int8 import everywhere, quantise_linears
 from duplex_model.lm import RQTransformer
 from duplex_model.machine import Gpu, Machine
 from duplex_model.mimi import Mimi
+from duplex_model.spectral import SpectralCodec
 from duplex_model.streaming import StreamingState
 from tests.duplex_model.small import small_checkpoint
-from tests.duplex_model.tiny_checkpoint import tiny_config
+from tests.duplex_model.tiny_checkpoint import SPECTRAL, spectral_config, tiny_config
 
 PERSONAPLEX = CHECKPOINTS["personaplex-7b"]
 GB = 10**9
@@ -59,9 +60,24 @@ def test_downloads_are_as_large_as_published(name: str, gigabytes: float) -> Non
 def test_memory_of_a_session_is_that_of_its_lane(name: str) -> None:
     config = small_checkpoint(name)
     lane = StreamingState(RQTransformer(config.lm).bfloat16(), lanes=1)
-    mimi = StreamingState(Mimi(config.mimi), lanes=1)
+    mimi = StreamingState(Mimi(config.codec_config), lanes=1)
     held = lane.bytes_per_lane + mimi.bytes_per_lane
     assert memory_need(config, Precision.BF16).session_bytes == pytest.approx(held, rel=0.02)
+
+
+def test_a_spectral_codec_is_counted_weight_by_weight() -> None:
+    for config in (SPECTRAL, SpectralConfig()):
+        codec = SpectralCodec(config)
+        held = [*shapes_of(codec).values(), codec.quantizer.rvq_first.centroids.shape]
+        held.append(codec.quantizer.rvq_rest.centroids.shape)
+        assert catalogue.codec_weights(config) == sum(prod(shape) for shape in held)
+
+
+def test_memory_of_a_session_with_a_spectral_codec() -> None:
+    config = spectral_config()
+    held = StreamingState(RQTransformer(config.lm), lanes=1).bytes_per_lane
+    held += StreamingState(SpectralCodec(SPECTRAL), lanes=1).bytes_per_lane
+    assert memory_need(config, Precision.FP32).session_bytes == pytest.approx(held, rel=0.02)
 
 
 def test_quantising_takes_the_memory_that_was_said() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,9 @@ from duplex_model.checkpoint import (
     Rows,
     SafetensorsFile,
     Shape,
+    Shards,
     file_lm_config,
+    load_codec,
     load_lm,
     load_mimi,
     map_tensors,
@@ -23,8 +26,11 @@ from duplex_model.checkpoint import (
 )
 from duplex_model.config import CHECKPOINTS, MimiConfig
 from duplex_model.errors import CheckpointError
+from duplex_model.int8 import Int8Linear, quantise_rows
 from duplex_model.lm import RQTransformer
+from duplex_model.spectral import SpectralCodec
 from tests.duplex_model.small import small_checkpoint
+from tests.duplex_model.tiny_checkpoint import SPECTRAL, spectral_codec
 
 DATA = Path(__file__).parents[1] / "data" / "tensors"
 PARAMETERS = {
@@ -176,6 +182,93 @@ def test_a_file_is_read_in_the_asked_precision(tmp_path: Path) -> None:
     assert torch.equal(loaded.get_parameter(name), tensors[name].half())
     assert not loaded.training
     assert not any(parameter.requires_grad for parameter in loaded.parameters())
+
+
+def as_int8(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Every matrix as int8 rows with scales, as `int8` and the export write them."""
+    written: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        stem = name.removesuffix(".weight")
+        if stem == name or tensor.dim() != 2:
+            written[name] = tensor
+        else:
+            written[f"{stem}.quantised"], written[f"{stem}.scale"] = quantise_rows(tensor)
+    return written
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_int8_rows_are_read_as_the_matrices_they_stand_for(tmp_path: Path, dtype: torch.dtype) -> None:
+    kept = as_int8(random_small_file(tmp_path, "personaplex-7b"))
+    save_file(kept, tmp_path / "q8.safetensors")
+    with SafetensorsFile(tmp_path / "q8.safetensors") as file:
+        model = load_lm(small_checkpoint("personaplex-7b"), file, dtype=dtype)
+    for stem in ("text_emb", "text_linear", "depth.layers.1.self_attn.in_proj.7"):
+        exact = kept[f"{stem}.quantised"].float() * kept[f"{stem}.scale"][:, None]
+        assert torch.equal(model.get_parameter(f"{stem}.weight"), exact.to(dtype))
+    assert torch.equal(model.get_parameter("out_norm.alpha"), kept["out_norm.alpha"].to(dtype))
+
+
+def test_int8_rows_stay_as_they_are_where_int8_is_wanted(tmp_path: Path) -> None:
+    kept = as_int8(random_small_file(tmp_path, "personaplex-7b"))
+    save_file(kept, tmp_path / "q8.safetensors")
+    with SafetensorsFile(tmp_path / "q8.safetensors") as file:
+        model = load_lm(small_checkpoint("personaplex-7b"), file, dtype=torch.bfloat16, int8=True)
+    layers = {name: layer for name, layer in model.named_modules() if isinstance(layer, Int8Linear)}
+    assert {"text_linear", "depth.layers.1.self_attn.in_proj.7"} <= layers.keys()
+    for name, layer in layers.items():
+        assert torch.equal(layer.quantised, kept[f"{name}.quantised"])
+        assert torch.equal(layer.scale.float(), kept[f"{name}.scale"])
+    assert model.text_emb.weight.dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("scale", [None, torch.ones(47), torch.ones(48, 1)])
+def test_int8_rows_without_their_scales_are_refused(tmp_path: Path, scale: Tensor | None) -> None:
+    kept = as_int8(random_small_file(tmp_path, "personaplex-7b"))
+    kept.pop("text_linear.scale")
+    save_file(kept if scale is None else kept | {"text_linear.scale": scale}, tmp_path / "q8.safetensors")
+    with (
+        SafetensorsFile(tmp_path / "q8.safetensors") as file,
+        pytest.raises(CheckpointError, match=r"expected text_linear.scale with one scale for each row"),
+    ):
+        load_lm(small_checkpoint("personaplex-7b"), file)
+
+
+def test_shards_are_one_file_and_hold_each_tensor_once(tmp_path: Path) -> None:
+    tensors = random_small_file(tmp_path, "personaplex-7b")
+    names = sorted(tensors)
+    for number, part in enumerate((names[:20], names[20:], names[19:])):
+        save_file({name: tensors[name] for name in part}, tmp_path / f"{number}.safetensors")
+    config = small_checkpoint("personaplex-7b")
+    with ExitStack() as stack:
+        files = [stack.enter_context(SafetensorsFile(tmp_path / f"{n}.safetensors")) for n in range(3)]
+        model = load_lm(config, Shards(files[:2]), dtype=torch.float32)
+        with pytest.raises(CheckpointError, match=f"in one shard, got {names[19]} in two"):
+            Shards([files[0], files[2]])
+    assert torch.equal(model.text_linear.weight, tensors["text_linear.weight"])
+
+
+def test_a_spectral_codec_is_read_by_name_and_shape(tmp_path: Path) -> None:
+    codec = spectral_codec()
+    halves = {name: tensor.half() for name, tensor in codec.state_dict().items()}
+    save_file(halves, tmp_path / "codec.safetensors")
+    with SafetensorsFile(tmp_path / "codec.safetensors") as file:
+        loaded = load_codec(SPECTRAL, file)
+    assert isinstance(loaded, SpectralCodec)
+    assert {tensor.dtype for tensor in loaded.state_dict().values()} == {torch.float32}
+    for name, tensor in loaded.state_dict().items():
+        assert torch.equal(tensor, halves[name].float())
+    kept = {name: tensor for name, tensor in halves.items() if not name.endswith((".window", ".filters"))}
+    save_file(kept, tmp_path / "kept.safetensors")
+    with SafetensorsFile(tmp_path / "kept.safetensors") as file:
+        computed = load_codec(SPECTRAL, file).state_dict()["encoder.analysis.window"]
+    assert torch.equal(computed, codec.encoder.analysis.window)
+    del kept["encoder.norm.weight"]
+    save_file(kept, tmp_path / "less.safetensors")
+    with (
+        SafetensorsFile(tmp_path / "less.safetensors") as file,
+        pytest.raises(CheckpointError, match=r"1 missing \(encoder.norm.weight \[16\]\)"),
+    ):
+        load_codec(SPECTRAL, file)
 
 
 def test_integers_are_refused(tmp_path: Path) -> None:

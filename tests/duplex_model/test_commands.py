@@ -67,7 +67,6 @@ def test_a_run_in_this_process_says_nothing_but_its_result(
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--role-text", "You are kind.", "--from", "es"], "either --role-text or --from and --to, got both"),
         (["--role-text", "You are kind."], "expected no --role-text: loopback/0 takes none"),
         (["--voice", "NATF0"], "expected no --voice: loopback/0 takes none"),
         (["--input", "/no/such.wav"], "expected an audio file at /no/such.wav, got nothing"),
@@ -117,7 +116,15 @@ def test_a_prompt_has_what_was_asked(recording: Path) -> None:
     capabilities = LoopbackEngine(lanes=1, grid=TickGrid(origin_s=0.0)).capabilities
     able = replace(capabilities, role_text=True, voice_prompt=True)
     prompt = make_prompt(with_role, able)
-    assert (prompt.role_text, prompt.voice, prompt.language_in) == ("Be kind.", "NATF0", "en")
+    assert (prompt.role_text, prompt.voice, prompt.language_in) == (
+        "<system> Be kind. <system>",
+        "NATF0",
+        "en",
+    )
+    both = make_prompt(
+        parser().parse_args(arguments(recording, "--role-text", "Be kind.", "--from", "es")), able
+    )
+    assert (both.role_text, both.language_in, both.mode) == ("Be kind.", "es", "simultaneous")
     directed = parser().parse_args(arguments(recording, "--from", "es", "--to", "de"))
     prompt = make_prompt(directed, able)
     assert (prompt.role_text, prompt.language_in, prompt.language_out) == ("", "es", "de")

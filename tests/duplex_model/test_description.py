@@ -12,9 +12,9 @@ from duplex_model.config import CHECKPOINTS
 from duplex_model.description import DESCRIPTION_FILE, read_description, write_description
 from duplex_model.errors import CheckpointError
 from duplex_model.source import parse_source
-from tests.duplex_model.tiny_checkpoint import tiny_config
+from tests.duplex_model.tiny_checkpoint import spectral_config, tiny_config
 
-CONFIGS = {**CHECKPOINTS, "tiny": tiny_config()}
+CONFIGS = {**CHECKPOINTS, "tiny": tiny_config(), "spectral": spectral_config()}
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -39,9 +39,9 @@ def test_a_folder_without_a_description_says_nothing(tmp_path: Path) -> None:
     assert read_description(tmp_path) is None
 
 
-def changed(folder: Path, path: tuple[str, ...], value: object) -> None:
-    """Writes the tiny description with one field replaced, or removed where `value` is `...`."""
-    file = write_description(folder, CONFIGS["tiny"])
+def changed(folder: Path, path: tuple[str, ...], value: object, name: str = "tiny") -> None:
+    """Writes a description with one field replaced, or removed where `value` is `...`."""
+    file = write_description(folder, CONFIGS[name])
     described: dict[str, Any] = json.loads(file.read_text())
     inner = described
     for key in path[:-1]:
@@ -73,6 +73,50 @@ def changed(folder: Path, path: tuple[str, ...], value: object) -> None:
 def test_what_is_wrong_is_named(path: tuple[str, ...], value: object, words: str, tmp_path: Path) -> None:
     changed(tmp_path, path, value)
     with pytest.raises(CheckpointError, match=words):
+        read_description(tmp_path)
+
+
+SILENCE = ("prompt_codes", "silence")
+GENERATION = ("generation", "unsure_token")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        (("codec", "kind"), "opus", "expected checkpoint.codec.kind to be 'mimi' or 'spectral', got 'opus'"),
+        (("codec", "kind"), ..., "expected checkpoint.codec.kind to be 'mimi' or 'spectral', got None"),
+        (("codec", "kind"), "mimi", "expected no field checkpoint.codec."),
+        (("codec", "card"), 64, "expected a codec of 4 codebooks of 32, as in lm, got 4 of 64"),
+        (("codec", "codebooks"), 3, "expected a codec of 4 codebooks of 32, as in lm, got 3 of 32"),
+        (
+            SILENCE,
+            [1, 2, 3],
+            r"expected checkpoint.prompt_codes.silence to be 4 codes below 32, got \[1, 2, 3",
+        ),
+        (SILENCE, [1, 2, 3, 32], "expected checkpoint.prompt_codes.silence to be 4 codes below 32"),
+        (GENERATION, 34, "expected checkpoint.generation.unsure_token below 34, the text tokens, got 34"),
+        (("generation", "unsure_entropy_nats"), -1.0, "a number from 0 to"),
+        (
+            ("direction_roles", "es-en"),
+            {"later": "x"},
+            "to be 'simultaneous' or 'consecutive' or .*, got 'later'",
+        ),
+        (("direction_roles", "es-en"), {"consecutive": 1}, "es-en.consecutive to be text, got 1"),
+    ],
+)
+def test_what_does_not_fit_together_is_named(
+    path: tuple[str, ...], value: object, words: str, tmp_path: Path
+) -> None:
+    changed(tmp_path, path, value, "spectral")
+    with pytest.raises(CheckpointError, match=words):
+        read_description(tmp_path)
+
+
+def test_a_gate_needs_the_token_it_gives(tmp_path: Path) -> None:
+    changed(tmp_path, ("generation", "unsure_entropy_nats"), 2.5)
+    with pytest.raises(
+        CheckpointError, match="expected an unsure_token with checkpoint.generation.unsure_entropy"
+    ):
         read_description(tmp_path)
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from duplex_model.config import GREEDY, TO_SAMPLE, GenerationConfig, LMConfig, SamplingConfig
+from duplex_model.config import GREEDY, TEXT_TOKENS, TO_SAMPLE, GenerationConfig, LMConfig, SamplingConfig
 from duplex_model.delays import delayed
 from duplex_model.generator import Generator, LaneSnapshot
 from duplex_model.lm import RQTransformer
@@ -270,3 +270,64 @@ def test_a_pinned_prompt_is_still_attended_after_the_window_has_turned_many_time
     first, second = (generator.snapshot(lane).rows[0][name] for lane in range(2))
     in_window = slice(6, None) if sinks else slice(None)
     assert torch.equal(first[:, in_window], second[:, in_window]) != sinks
+
+
+UNSURE = 7
+EPAD, PAD = TEXT_TOKENS.end_of_padding, TEXT_TOKENS.padding
+
+
+def words_after_gaps(entropy_nats: float | None) -> tuple[list[int], list[int]]:
+    """Text tokens that follow a given end of padding, and those that follow a given word."""
+    generator = build("moshi", lanes=1)
+    generator.config = replace(SAMPLED, unsure_token=UNSURE, unsure_entropy_nats=entropy_nats)
+    generator.reset(0, seed=3)
+    torch.manual_seed(1)
+    texts = []
+    for step, heard in enumerate(heard_frames(generator.lm.config, 1, steps=120)):
+        given = generator.sample_everything.clone()
+        if step % 2 == 0:
+            given[0, 0] = EPAD if step % 4 == 0 else 40
+        frame = generator.step(heard, given, executing(True))
+        if frame.valid[0]:
+            texts.append(int(frame.tokens[0, 0]))
+    pairs = [(before, text) for before, text in zip(texts, texts[1:], strict=False) if text != 40]
+    return [text for before, text in pairs if before == EPAD], [
+        text for before, text in pairs if before == 40
+    ]
+
+
+def test_a_word_begun_on_too_flat_a_distribution_becomes_unsure() -> None:
+    plain, _ = words_after_gaps(None)
+    begun, going_on = words_after_gaps(0.0)
+    assert len({*plain} - {EPAD, PAD, UNSURE}) > 5
+    assert {*begun} <= {EPAD, PAD, UNSURE}
+    assert begun.count(UNSURE) > 20
+    assert len({*going_on} - {EPAD, PAD, UNSURE}) > 5, "only where a word begins"
+    assert words_after_gaps(1e9) == words_after_gaps(None)
+
+
+def test_the_gate_is_the_entropy_of_the_whole_distribution() -> None:
+    generator = build("moshi", lanes=6)
+    generator.config = replace(SAMPLED, unsure_token=UNSURE, unsure_entropy_nats=1.5)
+    flat, sharp = torch.zeros(48), torch.full((48,), -50.0)
+    sharp[20:24] = 0.0  # four equally likely: ln 4 = 1.39 nats
+    nan = torch.full((48,), torch.nan)
+    logits = torch.stack([flat, sharp, flat, flat, flat, nan])
+    text = torch.tensor([20, 20, PAD, EPAD, 20, 20])
+    previous = torch.tensor([EPAD, EPAD, EPAD, EPAD, PAD, EPAD])
+    gated = generator._unless_unsure(text, previous, logits)
+    assert gated.tolist() == [UNSURE, 20, PAD, EPAD, 20, 20]
+
+
+def test_a_script_is_said_however_unsure_the_model_is() -> None:
+    generator = build("moshi", lanes=1)
+    generator.config = replace(SAMPLED, unsure_token=UNSURE, unsure_entropy_nats=0.0)
+    generator.reset(0, seed=3)
+    generator.say(0, [[30, 31], [32]], now=True)
+    texts = []
+    for heard in heard_frames(generator.lm.config, 1, steps=20):
+        frame = generator.step(heard, generator.sample_everything, executing(True))
+        if frame.valid[0] and frame.as_self[0]:
+            texts.append(int(frame.tokens[0, 0]))
+    said = [text for text in texts if text not in (EPAD, PAD)]
+    assert said[:3] == [30, 31, 32]

@@ -64,10 +64,12 @@ CAPABILITIES = Capabilities(
     voice_prompt=True,
     context_frames=750,
     domain="consultations",
+    demonstration={"en": "a demonstration", "es": "una demostración"},
 )
 REQUESTS: list[Request] = [
     Start("scripted", {"lanes": 3, "script": {"directions": {}}}, 12.5, 0.08),
     Open(1, 2, Prompt(role_text="You enjoy…", voice="v", language_in="es", language_out="en"), -(2**63)),
+    Open(1, 2, Prompt(language_in="es", language_out="en", mode="consecutive"), 0),
     Feed(3, 2, PCM, True),
     Say(4, 2, "un momento", True),
     Interrupt(2),

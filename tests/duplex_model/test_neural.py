@@ -16,7 +16,7 @@ from duplex_model.neural import NeuralModel
 from duplex_model.sound import FADE_SAMPLES
 from duplex_model.speech import HUSH_FRAMES
 from tests.duplex_model.batches import GRID, HandClock, noise
-from tests.duplex_model.lanes_of_noise import PROMPT, Letters, noise_model
+from tests.duplex_model.lanes_of_noise import PROMPT, SAMPLED, Letters, noise_model
 
 pytestmark = pytest.mark.slow
 
@@ -60,7 +60,7 @@ def bits(outputs: list[StepOutput]) -> list[tuple[bytes, str]]:
 def memory_of(model: NeuralModel) -> list[torch.Tensor]:
     """Every state tensor of every lane, [lanes or rows, ...]."""
     generator = model.generator
-    states = (generator._rows, generator._lanes, model._mimi_state)
+    states = (generator._rows, generator._lanes, model._codec_state)
     return [tensor for state in states for tensor in state._tensors.values()]
 
 
@@ -368,5 +368,25 @@ def test_a_text_that_is_empty_or_too_long_is_refused(text: str) -> None:
     lanes = Lanes()
     session = lanes.open()
     refused = session.say(text)
+    lanes.hear(session, frames(1, 2))
+    assert isinstance(refused.exception(timeout=0), Unsupported)
+
+
+def test_frames_in_which_the_model_abstains_are_flagged() -> None:
+    lanes = Lanes()
+    heard = frames(1)
+    texts = [output.text for output in lanes.hear(lanes.open(), heard)]
+    said = next(text for text in texts if len(text) == 1)
+    token = Letters().words(said)[0][0]
+    unsure = Lanes(generation=replace(SAMPLED, unsure_token=token))
+    outputs = unsure.hear(unsure.open(), heard)
+    assert [output.text for output in outputs] == texts
+    assert [StepFlag.UNSURE in output.flags for output in outputs] == [text == said for text in texts]
+
+
+def test_nobody_can_have_it_say_that_it_abstains() -> None:
+    lanes = Lanes(generation=replace(SAMPLED, unsure_token=Letters().words("a")[0][0]))
+    session = lanes.open()
+    refused = session.say("take a seat")
     lanes.hear(session, frames(1, 2))
     assert isinstance(refused.exception(timeout=0), Unsupported)

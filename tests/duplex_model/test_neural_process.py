@@ -131,12 +131,12 @@ def refusal_of(checkpoint: str) -> str:
 
 def test_a_missing_tensor_is_told_in_a_sentence(tmp_path: Path) -> None:
     files = write_tiny_checkpoint(tmp_path, CONFIG)
-    tensors = load_file(files.lm)
+    tensors = load_file(files.lm[0])
     del tensors["out_norm.alpha"]
-    save_file(tensors, files.lm)
+    save_file(tensors, files.lm[0])
     told = refusal_of(str(tmp_path))
     assert told.startswith(
-        f"{files.lm}: expected the tensors of its architecture, got 1 missing (out_norm.alpha"
+        f"{files.lm[0]}: expected the tensors of its architecture, got 1 missing (out_norm.alpha"
     )
 
 

@@ -5,12 +5,19 @@ from dataclasses import replace
 import pytest
 import torch
 
-from duplex_model.config import CHECKPOINTS, GREEDY, TEXT_TOKENS, GenerationConfig
+from duplex_model.config import (
+    CHECKPOINTS,
+    GREEDY,
+    MIMI_PROMPT_CODES,
+    TEXT_TOKENS,
+    GenerationConfig,
+    PromptCodes,
+)
 from duplex_model.errors import PromptError
 from duplex_model.generator import Generator, LaneSnapshot
 from duplex_model.lm import RQTransformer
 from duplex_model.prefill import Prefill, Prefix, PrefixCache
-from duplex_model.prompt import SILENCE, SINE, PromptColumns, hybrid_prompt, no_prompt, tagged_role
+from duplex_model.prompt import PromptColumns, hybrid_prompt, no_prompt
 from duplex_model.voice import EmbeddedVoice, SpokenVoice
 from tests.duplex_model.small import randomise, small_lm
 
@@ -31,8 +38,8 @@ def test_the_phases_in_their_order() -> None:
     assert frames.shape == (17, 3 + 6 + 2 + 6)
     assert frames[0].tolist() == [PAD] * 9 + [40, 41] + [PAD] * 6
     assert torch.equal(frames[1:9, :3], codes)
-    assert (frames[1:9, 3:] == torch.tensor(SILENCE)[:, None]).all()
-    assert (frames[9:] == torch.tensor(SINE)[:, None]).all()
+    assert (frames[1:9, 3:] == torch.tensor(MIMI_PROMPT_CODES.silence)[:, None]).all()
+    assert (frames[9:] == torch.tensor(MIMI_PROMPT_CODES.sine)[:, None]).all()
 
 
 def test_without_role_or_voice_one_pause_is_left() -> None:
@@ -40,16 +47,12 @@ def test_without_role_or_voice_one_pause_is_left() -> None:
     assert undelayed(no_prompt(CONFIG).tokens).shape == (17, 0)
 
 
-@pytest.mark.parametrize(
-    ("text", "tagged"),
-    [
-        (" You are kind. ", "<system> You are kind. <system>"),
-        ("<system> You are kind. <system>", "<system> You are kind. <system>"),
-        ("  ", ""),
-    ],
-)
-def test_a_role_text_is_tagged_once(text: str, tagged: str) -> None:
-    assert tagged_role(text) == tagged
+def test_each_side_has_its_own_codebooks_of_the_checkpoint_s_own_codes() -> None:
+    config = replace(CONFIG, own_codebooks=2, heard_codebooks=3)
+    codes = PromptCodes(silence=(1, 2, 3), sine=(4, 5, 6))
+    columns = hybrid_prompt(config, None, [], window_frames=100, codes=codes).tokens
+    frame = [int(columns[stream, 1 + delay]) for stream, delay in enumerate(config.delays)]
+    assert frame == [PAD, 1, 2, 4, 5, 6]
 
 
 def test_a_prompt_takes_at_most_half_of_the_window() -> None:

@@ -7,16 +7,19 @@ from pathlib import Path
 import huggingface_hub
 import pytest
 
+from duplex_model import shipped
 from duplex_model.config import CHECKPOINTS
+from duplex_model.description import write_description
 from duplex_model.errors import CheckpointError
 from duplex_model.hub import Hub
-from duplex_model.source import adapted, find_files, parse_source
+from duplex_model.source import CheckpointSource, adapted, find_files, parse_source, shard_name
 from tests.duplex_model.fake_hub import COMMIT, REPOSITORY, fake_hub
 from tests.duplex_model.test_hub_config import HIBIKI_2B
+from tests.duplex_model.tiny_checkpoint import tiny_config
 
 PERSONAPLEX = CHECKPOINTS["personaplex-7b"]
 HIBIKI = CHECKPOINTS["hibiki-1b"]
-NAMES = (PERSONAPLEX.lm_file, PERSONAPLEX.mimi_file, PERSONAPLEX.text_file)
+NAMES = (PERSONAPLEX.lm_file, PERSONAPLEX.codec_file, PERSONAPLEX.text_file)
 
 
 def ignore(fraction: float, words: str) -> None:
@@ -81,7 +84,7 @@ def test_a_folder_with_every_file(tmp_path: Path) -> None:
     for name in (*NAMES, "voices.tgz"):
         (tmp_path / name).touch()
     files = find_files(parse_source(f"personaplex-7b={tmp_path}"), report=ignore)
-    assert (files.lm, files.mimi, files.text) == tuple(tmp_path / name for name in NAMES)
+    assert (*files.lm, *files.codec, files.text) == tuple(tmp_path / name for name in NAMES)
     assert files.voices == tmp_path / "voices.tgz"
     assert files.config == PERSONAPLEX
 
@@ -94,6 +97,42 @@ def test_a_folder_where_files_are_missing(tmp_path: Path) -> None:
         find_files(parse_source("personaplex-7b=/no/such"), report=ignore)
 
 
+def test_a_file_may_be_in_shards_if_all_of_them_are_there(tmp_path: Path) -> None:
+    whole, shards = NAMES[1:], [shard_name(NAMES[0], number, 3) for number in (1, 2, 3)]
+    for name in (*whole, *shards):
+        (tmp_path / name).touch()
+    source = parse_source(f"personaplex-7b={tmp_path}")
+    assert find_files(source, report=ignore).lm == tuple(tmp_path / name for name in shards)
+    assert shards[2] == "model-00003-of-00003.safetensors"
+    (tmp_path / shards[1]).unlink()
+    with pytest.raises(CheckpointError, match=f"{NAMES[0]} missing"):
+        find_files(source, report=ignore)
+
+
+def test_voices_come_in_a_folder_beside(tmp_path: Path) -> None:
+    for name in NAMES:
+        (tmp_path / name).touch()
+    source = parse_source(f"personaplex-7b={tmp_path}")
+    assert find_files(source, report=ignore).voice_folder is None
+    (tmp_path / "voices").mkdir()
+    assert find_files(source, report=ignore).voice_folder == tmp_path / "voices"
+
+
+def test_the_shipped_checkpoint_is_the_default_and_has_a_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shipped, "FOLDER", tmp_path)
+    with pytest.raises(
+        CheckpointError, match=r"No checkpoint came with this installation. Name another: persona"
+    ):
+        parse_source("default")
+    (tmp_path / "medical").mkdir()
+    write_description(tmp_path / "medical", tiny_config())
+    expected = CheckpointSource(config=tiny_config(), folder=tmp_path / "medical")
+    assert parse_source("default") == parse_source("medical") == expected
+    assert parse_source("moshiko-7b").folder is None
+
+
 def test_a_repository_is_taken_at_one_commit(tmp_path: Path) -> None:
     described = {"moshi_name": "lm@80.safetensors"}
     contents = {"config.json": json.dumps(described).encode(), "voices.tgz": b"v", "lm@80.safetensors": b"l"}
@@ -101,10 +140,10 @@ def test_a_repository_is_taken_at_one_commit(tmp_path: Path) -> None:
         hub = Hub(endpoint=server.endpoint, cache=tmp_path)
         source = parse_source(f"personaplex-7b={REPOSITORY}")
         files = find_files(source, hub=hub, report=ignore)
-        assert files.lm.read_bytes() == b"l"
-        assert files.lm.name == "lm@80.safetensors"
+        assert files.lm[0].read_bytes() == b"l"
+        assert files.lm[0].name == "lm@80.safetensors"
         assert files.voices is not None
-        assert {path.parent.name for path in (files.lm, files.mimi, files.text, files.voices)} == {COMMIT}
+        assert {path.parent.name for path in (*files.lm, *files.codec, files.text, files.voices)} == {COMMIT}
     offline = Hub(endpoint="http://127.0.0.1:1", cache=tmp_path)
     assert find_files(source, hub=offline, report=ignore) == files
 
@@ -133,7 +172,7 @@ def test_a_config_adapts_names_architecture_and_sampling(tmp_path: Path) -> None
     config = adapted(HIBIKI, described(tmp_path, json.dumps(values)))
     assert config.lm.temporal.context == 750
     assert config.lm.depth == CHECKPOINTS["hibiki-2b"].lm.depth
-    assert (config.lm_file, config.mimi_file) == (HIBIKI.lm_file, "mimi.safetensors")
+    assert (config.lm_file, config.codec_file) == (HIBIKI.lm_file, "mimi.safetensors")
     assert config.text_file == "text.model"
     assert (config.generation.audio.temperature, config.generation.audio.top_k) == (0.9, 200)
     assert (config.generation.text.temperature, config.generation.text.top_k) == (0.1, 50)

@@ -131,3 +131,10 @@ def test_characters_go_on_from_the_bytes_held(pieces: list[bytes], cut: int) -> 
 def test_what_is_no_beginning_of_a_character_cannot_be_gone_on_from(held: bytes) -> None:
     with pytest.raises(Unsupported, match="expected the beginning of a character"):
         Characters(held)
+
+
+def test_the_piece_for_abstaining_is_shown_as_nothing(vocabulary: Path) -> None:
+    plain = TextTokenizer(vocabulary, CARD)
+    (token,) = plain.encode("good")[:1]
+    assert plain.piece(token)
+    assert TextTokenizer(vocabulary, CARD, unsure=token).piece(token) == b""

@@ -93,6 +93,21 @@ def test_other_languages_are_told_in_english_and_unnamed_languages_by_tag() -> N
     assert shown["refused-speak"].text.startswith("This interpreter cannot interpret you into xx.")
 
 
+def test_a_demonstration_is_told_to_everybody_in_their_language() -> None:
+    texts = {"en": "demonstration checkpoint: synthetic voices", "es": "demostración: voces sintéticas"}
+    flo = Person(id="flo", name="Flo", language="fr")
+    told = {
+        person.id: notices_for(person, [ANA, BEN, flo], {}, translates=True, demonstration=texts)[
+            "demonstration"
+        ]
+        for person in (ANA, BEN, flo)
+    }
+    assert (told["ana"].text, told["ana"].language) == ("Demostración: voces sintéticas.", "es")
+    assert told["ben"].text == "Demonstration checkpoint: synthetic voices."
+    assert told["flo"] == told["ben"]
+    assert told["ben"].level is NoticeLevel.WARNING
+
+
 def test_an_isolated_person_is_alerted() -> None:
     person = Person(id="ana", name="Ana", language="es", isolated=True)
     assert notices_for(person, [person], {}, translates=True)["connection"].level is NoticeLevel.ALERT
