@@ -141,7 +141,6 @@ class EngineProcess:
         self._changed = threading.Condition(self._lock)
         self._child: ChildProcess | None = None
         self._capabilities: Capabilities | None = None
-        self._ready = False
         self._closing = False
         self._sessions: set[RemoteSession] = set()
         self._waiting: dict[int, RemoteSession] = {}
@@ -170,10 +169,10 @@ class EngineProcess:
         Raises:
             EngineDied: none was ready yet.
         """
-        capabilities = self._capabilities
-        if capabilities is None:
-            raise self._not_ready()
-        return capabilities
+        with self._lock:
+            if self._capabilities is None:
+                raise self._not_ready()
+            return self._capabilities
 
     @property
     def grid(self) -> TickGrid:
@@ -239,11 +238,16 @@ class EngineProcess:
         if threading.current_thread() is not self._thread:
             self._thread.join()
 
+    @property
+    def _ready(self) -> bool:
+        """Whether sessions can be opened; guarded by the lock."""
+        return self.state.phase is EnginePhase.READY and not self._closing
+
     def _not_ready(self) -> EngineDied:
         state = self.state
-        return EngineDied(
-            f"expected an engine that is ready, got one that is {state.phase.value}: {state.text}"
-        )
+        closing = self._closing and state.phase is not EnginePhase.CLOSED
+        stands = "being closed" if closing else f"{state.phase.value}: {state.text}"
+        return EngineDied(f"expected an engine that is ready, got one that is {stands}")
 
     # What callers' threads do.
 
@@ -404,10 +408,9 @@ class EngineProcess:
                 self._supervision.progressed(fraction, text)
                 self._report()
             case Ready(capabilities=capabilities):
-                self._supervision.ready(time.monotonic())
-                with self._lock:
+                with self._lock:  # whoever sees that it is ready can open sessions
                     self._capabilities = capabilities
-                    self._ready = True
+                    self._supervision.ready(time.monotonic())
                 self._report()
             case Refused(text=text):
                 self._refusal = text
@@ -454,7 +457,7 @@ class EngineProcess:
             self._watch(now_s, now_s - self._heard_s)
 
     def _watch(self, now_s: float, silent_s: float) -> None:
-        if not self._ready:
+        if self.state.phase is not EnginePhase.READY:
             if silent_s > self._settings.start_hang_s:
                 self._lose(f"it said nothing for {silent_s:.1f} s while starting", 0.0)
             return
@@ -491,16 +494,19 @@ class EngineProcess:
                 return self._settings.request_hang_s
 
     def _lose(self, reason: str, patience_s: float) -> None:
-        """Fails all sessions at once, then ends what is left of the process."""
+        """Fails all sessions at once, then ends what is left of the process; only then is it said to have died."""
+        lost_s = time.monotonic()
         reason = f"the engine's process was lost: {reason}"
-        if self._refusal is None:
-            self._supervision.died(time.monotonic(), reason)
-        else:
-            self._supervision.refused(time.monotonic(), self._refusal)
+        with self._lock:
+            self._supervision.lost(reason)
         child, dropped = self._take_child(EngineDied(reason))
         _fail(dropped, EngineDied, reason)
-        if child is not None:
-            self._supervision.explained(child.end(patience_s))
+        self._report()
+        how = "" if child is None else f" ({child.end(patience_s)})"
+        if self._refusal is None:
+            self._supervision.died(lost_s, reason + how)
+        else:
+            self._supervision.refused(lost_s, self._refusal + how)
         logger.warning("%s", self.state.text)
         self._report()
 
@@ -512,7 +518,6 @@ class EngineProcess:
         """
         with self._lock:
             child, self._child = self._child, None
-            self._ready = False
             dropped = []
             for session in self._sessions:
                 session.failure = failure

@@ -1,10 +1,11 @@
 """When an engine's process is started again, and what is said of it meanwhile; pure, time is an argument.
 
-    STARTING ──ready──> READY ──died──> DIED ──delay over──> RESTARTING ──ready──> READY
-        └──────────died──────────────────^ └─<──────died──────────┘
-                                    too often: FAILED ──long delay──> RESTARTING
+    STARTING ──ready──> READY ──lost──> LOST ──died──> DIED ──delay over──> RESTARTING ──ready──> READY
+        └──────────lost──────────────────^ ^──────────lost──────────────────────┘
+                                           └─died too often──> FAILED ──long delay──> RESTARTING
 
-An engine that refuses its options goes to FAILED at once: starting it again at once would change nothing.
+An engine that refuses its options goes to FAILED at once: starting it again at once would change nothing. Every state
+is whole from the moment it can be seen: DIED and FAILED say how the process went, which LOST does not know yet.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ class EnginePhase(enum.Enum):
 
     STARTING = "starting"
     READY = "ready"
+    LOST = "lost"  # its sessions have failed; what is left of it is being ended
     DIED = "died"
     RESTARTING = "restarting"
     FAILED = "failed"
@@ -94,8 +96,12 @@ class Supervision:
         self._ready_at_s = now_s
         self._state = replace(self._state, phase=EnginePhase.READY, text="ready", fraction=1.0)
 
+    def lost(self, reason: str) -> None:
+        """The process serves nobody any more, and will not again; how it went is not known yet."""
+        self._state = replace(self._state, phase=EnginePhase.LOST, text=reason, fraction=0.0)
+
     def died(self, now_s: float, reason: str) -> None:
-        """The process is gone, or could not be started."""
+        """The process is gone, since `now_s`, or could not be started."""
         quick = self._ready_at_s is None or now_s - self._ready_at_s < self._policy.quick_death_s
         self._quick = self._quick + 1 if quick else 1
         if self._quick >= self._policy.quick_deaths:
@@ -103,10 +109,6 @@ class Supervision:
             return
         doubled_s = self._policy.first_delay_s * 2 ** (self._quick - 1)
         self._stop(EnginePhase.DIED, reason, now_s + min(doubled_s, self._policy.longest_delay_s))
-
-    def explained(self, how: str) -> None:
-        """How the process that died went, once that is known."""
-        self._state = replace(self._state, text=f"{self._state.text} ({how})")
 
     def refused(self, now_s: float, reason: str) -> None:
         """Starting it again soon would change nothing."""

@@ -11,13 +11,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import wait
+from concurrent.futures import Future, wait
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from duplex_model.contract import TickGrid
+from duplex_model.contract import Session, TickGrid
 from duplex_model.errors import (
     EngineDied,
     EngineFull,
@@ -29,7 +29,7 @@ from duplex_model.errors import (
 )
 from duplex_model.process import EngineProcess, ProcessSettings
 from duplex_model.spec import EngineSpec
-from duplex_model.supervision import EnginePhase, EngineState, RestartPolicy
+from duplex_model.supervision import EnginePhase, EngineState, RestartPolicy, Supervision
 from tests.duplex_model.engines import (
     ANSWER_S,
     alive,
@@ -44,7 +44,9 @@ from tests.duplex_model.engines import (
 )
 
 LOOPBACK = EngineSpec(kind="loopback", options={"lanes": 64})
-IMPATIENT = ProcessSettings(hang_s=0.5, request_hang_s=0.5, close_s=0.3)
+IMPATIENT = ProcessSettings(hang_s=1.5, request_hang_s=1.5, close_s=0.3)
+"""For a process that hangs; one that works answers sooner, also between two busy neighbours."""
+
 Begin = Callable[..., EngineProcess]
 
 
@@ -118,6 +120,43 @@ def test_open_says_that_the_engine_is_not_there_from_the_moment_futures_fail(beg
         engine.open(prompt(), seed=1)
 
 
+def test_no_state_is_seen_before_it_is_whole(begin: Begin) -> None:
+    engine = begin(settings=ProcessSettings(restart=RestartPolicy(quick_deaths=1)))
+    session = opened(engine)
+    seen: list[EngineState] = []
+    os.kill(pid_of(engine), signal.SIGSTOP)
+    answer = session.feed(silence())
+    answer.add_done_callback(lambda _: seen.append(engine.state))  # before it is known how the process went
+    os.kill(pid_of(engine), signal.SIGKILL)
+    wait([answer], ANSWER_S)
+    with pytest.raises(EngineDied, match=r"one that is failed: .*\(killed by SIGKILL\); 1 times in a row"):
+        engine.wait_ready(ANSWER_S)
+    assert [(state.phase, state.deaths) for state in seen] == [(EnginePhase.LOST, 0)]
+
+
+def test_whoever_sees_that_an_engine_is_ready_can_open_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened_at_once: Future[Session] = Future()
+
+    class Slow(Supervision):
+        """Leaves another thread time between what says that the engine is ready and what follows it."""
+
+        def ready(self, now_s: float) -> None:
+            super().ready(now_s)
+            threading.Thread(target=open_at_once).start()
+            threading.Event().wait(0.2)
+
+    def open_at_once() -> None:
+        try:
+            opened_at_once.set_result(opened(engine))
+        except EngineDied as error:
+            opened_at_once.set_exception(error)
+
+    monkeypatch.setattr("duplex_model.process.Supervision", Slow)
+    engine = EngineProcess(LOOPBACK)
+    opened_at_once.result(ANSWER_S).close()
+    engine.close()
+
+
 def test_a_process_that_dies_in_a_step_is_explained(begin: Begin) -> None:
     states: list[EngineState] = []
     engine = begin(scripted(any={"faults": [{"kind": "die", "at_frame": 1}]}), on_state=states.append)
@@ -140,6 +179,7 @@ def test_every_change_of_state_is_told_in_order(begin: Begin) -> None:
     assert list(dict.fromkeys(phases)) == [
         EnginePhase.STARTING,
         EnginePhase.READY,
+        EnginePhase.LOST,
         EnginePhase.DIED,
         EnginePhase.RESTARTING,
         EnginePhase.CLOSED,
@@ -175,10 +215,10 @@ def test_a_process_that_hangs_while_opening_is_replaced(begin: Begin) -> None:
 def test_an_idle_engine_is_not_taken_for_one_that_hangs(begin: Begin) -> None:
     engine = begin(settings=ProcessSettings(hang_s=0.05))
     session = opened(engine)
-    pid = pid_of(engine)
     threading.Event().wait(0.7)  # several rounds of the watch
-    session.feed(silence()).result(ANSWER_S)
-    assert pid_of(engine) == pid
+    assert engine.state.phase is EnginePhase.READY
+    session.snapshot().result(ANSWER_S)  # whose answer may take longer than a frame's
+    assert engine.state.deaths == 0
 
 
 def test_a_session_that_alone_waits_too_long_fails_alone(begin: Begin) -> None:
@@ -222,7 +262,7 @@ def test_a_voice_that_cannot_be_read_in_time_is_given_up_alone(
     begin: Begin, run: Callable[[str], None]
 ) -> None:
     run("build_slow_voices")
-    engine = begin(settings=ProcessSettings(request_hang_s=0.5))
+    engine = begin(settings=IMPATIENT)
     pid = pid_of(engine)
     with opened(engine) as session:
         opening = engine.open(prompt(voice="slow"), seed=1)
@@ -231,7 +271,7 @@ def test_a_voice_that_cannot_be_read_in_time_is_given_up_alone(
         )
         error = opening.exception(0)
         assert isinstance(error, EngineFull)
-        assert "within 0.5 s" in str(error)
+        assert "within 1.5 s" in str(error)
         assert engine.sessions_open == 1
         opened(engine).close()
     assert pid_of(engine) == pid
@@ -296,7 +336,7 @@ def test_a_process_that_dies_at_every_start_ends_in_failed(
     monkeypatch.setattr("sys.executable", "/bin/false")
     policy = RestartPolicy(first_delay_s=0.01, quick_deaths=3, failed_delay_s=1.5)
     engine = begin(settings=ProcessSettings(restart=policy), ready=False)
-    with pytest.raises(EngineDied, match="failed: .*3 times in a row.*exit code 1"):
+    with pytest.raises(EngineDied, match=r"failed: .*\(exit code 1\); \d+ times in a row"):
         engine.wait_ready(ANSWER_S)
     with pytest.raises(EngineDied):
         _ = engine.capabilities
@@ -426,7 +466,7 @@ def test_clocks_of_both_processes_are_one(begin: Begin) -> None:
 def test_closing_leaves_no_process_thread_or_descriptor(begin: Begin) -> None:
     begin().close()  # whatever is loaded once is loaded now
     gc.collect()
-    descriptors, threads = len(os.listdir("/proc/self/fd")), threading.active_count()
+    descriptors, threads = len(os.listdir("/proc/self/fd")), set(threading.enumerate())
     for _ in range(3):
         engine = EngineProcess(LOOPBACK)
         engine.wait_ready(ANSWER_S)
@@ -435,8 +475,8 @@ def test_closing_leaves_no_process_thread_or_descriptor(begin: Begin) -> None:
         engine.close()
         assert group_of(pid) == []
         assert engine.pid is None
-    assert len(os.listdir("/proc/self/fd")) == descriptors
-    assert threading.active_count() == threads
+    assert len(os.listdir("/proc/self/fd")) <= descriptors
+    assert set(threading.enumerate()) <= threads
 
 
 def test_closing_while_it_starts_leaves_nothing() -> None:
@@ -450,7 +490,7 @@ def test_closing_while_it_starts_leaves_nothing() -> None:
 
 
 def test_closing_ends_a_process_that_does_not_listen(begin: Begin) -> None:
-    engine = begin(settings=IMPATIENT)
+    engine = begin(settings=ProcessSettings(close_s=0.3))
     session = opened(engine)
     pid = pid_of(engine)
     os.kill(pid, signal.SIGSTOP)
@@ -491,7 +531,6 @@ def test_what_the_process_writes_is_logged_line_by_line(
         with opened(engine) as session:
             os.kill(pid, signal.SIGSEGV)  # the fault handler's words are the longest it writes
             assert isinstance(failure_of(lambda: session.feed(silence())), EngineDied)
-        until(lambda: "SIGSEGV" in engine.state.text or engine.state.deaths > 0, "the death")
         until(lambda: "Segmentation fault" in caplog.text, "its last words")
     assert any(record.levelno == logging.WARNING for record in caplog.records)
 
@@ -529,7 +568,7 @@ def test_thousands_of_sessions_leave_nothing_behind(begin: Begin) -> None:
     engine = begin()
     opened(engine).close()
     gc.collect()
-    descriptors, threads = len(os.listdir("/proc/self/fd")), threading.active_count()
+    descriptors, threads = len(os.listdir("/proc/self/fd")), set(threading.enumerate())
     for _ in range(40):
         sessions = [opened(engine) for _ in range(50)]
         answers = [session.feed(silence()) for session in sessions]
@@ -540,5 +579,5 @@ def test_thousands_of_sessions_leave_nothing_behind(begin: Begin) -> None:
             session.close()
     assert engine.sessions_open == 0
     until(lambda: not engine._waiting, "the answers nobody waits for")
-    assert len(os.listdir("/proc/self/fd")) == descriptors
-    assert threading.active_count() == threads
+    assert len(os.listdir("/proc/self/fd")) <= descriptors
+    assert set(threading.enumerate()) <= threads

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from duplex_model.supervision import EnginePhase, RestartPolicy, Supervision
+from duplex_model.supervision import EnginePhase, EngineState, RestartPolicy, Supervision
 
 POLICY = RestartPolicy(
     first_delay_s=0.5, longest_delay_s=3.0, quick_death_s=10.0, quick_deaths=5, failed_delay_s=60.0
@@ -16,6 +16,7 @@ def live(supervision: Supervision, start_s: float, lifetime_s: float) -> None:
     """One process, from its start through being ready to its death."""
     supervision.started()
     supervision.ready(start_s)
+    supervision.lost("it is gone")
     supervision.died(start_s + lifetime_s, "crashed")
 
 
@@ -81,11 +82,16 @@ def test_a_refused_engine_is_not_tried_again_soon() -> None:
     assert supervision.start_at_s == 61.0
 
 
-def test_the_way_it_went_is_added_to_the_reason() -> None:
+def test_a_lost_process_is_neither_dead_nor_replaced_before_it_is_known_how_it_went() -> None:
     supervision = Supervision(POLICY, 0.0)
-    live(supervision, 0.0, 1.0)
-    supervision.explained("exit code 3")
-    assert supervision.state.text == "crashed (exit code 3)"
+    supervision.started()
+    supervision.ready(1.0)
+    supervision.lost("it is gone")
+    assert supervision.state == EngineState(phase=EnginePhase.LOST, text="it is gone")
+    assert supervision.start_at_s is None
+    supervision.died(2.0, "it is gone (exit code 3)")
+    assert supervision.state == EngineState(phase=EnginePhase.DIED, text="it is gone (exit code 3)", deaths=1)
+    assert supervision.start_at_s == 2.5
 
 
 def test_a_closed_engine_is_never_started_again() -> None:
