@@ -11,17 +11,17 @@ import torch
 
 from duplex_model.attention import ATTENTIONS, DecodeAttention, find_decode_attention
 from duplex_model.batcher import EngineOptions
-from duplex_model.catalogue import DEFAULT_VOICES, capabilities
+from duplex_model.catalogue import DEFAULT_VOICES, aside_lanes, capabilities
 from duplex_model.checkpoint import SafetensorsFile, Shards, build_codec, load_codec, load_lm
-from duplex_model.config import CheckpointConfig, LongCalls
-from duplex_model.contract import TickGrid
+from duplex_model.config import CheckpointConfig
+from duplex_model.contract import LongCalls, TickGrid
 from duplex_model.engine import NeuralEngine
 from duplex_model.errors import CheckpointError, SpecError
 from duplex_model.fields import Fields
 from duplex_model.generator import Generator
 from duplex_model.lanes import MAX_LANES
 from duplex_model.lm import RQTransformer
-from duplex_model.long_call import plan_for
+from duplex_model.long_call import plans_for
 from duplex_model.neural import PREFIX_BYTES, NeuralModel
 from duplex_model.prompter import HybridPrompter
 from duplex_model.published_voices import import_published
@@ -53,6 +53,9 @@ class NeuralOptions:
 
     long_calls: LongCalls | None = None
     """None for what suits the checkpoint."""
+
+    renewals: bool = False
+    """Room to renew calls also where `long_calls` needs none, so that a session may choose to be renewed."""
 
     voices: tuple[Path, ...] = ()
     """Folders of voices known by name, the first to have a name first; they need not exist."""
@@ -91,9 +94,10 @@ def build(options: Mapping[str, object], grid: TickGrid, report: Report) -> Neur
     """The engine of `EngineSpec(kind="neural", options)`.
 
     Options: `checkpoint` (as `source` spells them), `lanes` (8, on a CPU 2), `device` (`cpu`, `cuda`, `cuda:1`),
-    `dtype`, `int8`, `window_frames`, `long_calls` (`sinks`, `refresh`, `restart`), `voices` (a folder, before the
-    user's own and those of the checkpoint), `cuda_graph`, `attention` (`eager`, or `triton` to read only the filled
-    part of each session's ring), `gather_ms`, `backlog_frames`, `admit_below`, `threads` (of a CPU, 1).
+    `dtype`, `int8`, `window_frames`, `long_calls` (`sinks`, `refresh`, `restart`), `renewals` (sessions may choose
+    among these even if the engine needs no lane to renew calls in), `voices` (a folder, before the user's own and those
+    of the checkpoint), `cuda_graph`, `attention` (`eager`, or `triton` to read only the filled part of each session's
+    ring), `gather_ms`, `backlog_frames`, `admit_below`, `threads` (of a CPU, 1).
 
     Raises:
         SpecError: wrong options, or a device that is too small or not there.
@@ -167,8 +171,9 @@ def load_model(
             config, lm.config, codec, tokenizer, voices, default_voice=_default_voice(config, files, voices)
         ),
         vocabulary=tokenizer,
-        long_calls=plan_for(
+        long_calls=plans_for(
             options.long_calls or config.long_calls,
+            renewals=renews(config, options),
             trained_frames=config.trained_frames,
             window_frames=lm.config.temporal.context,
         ),
@@ -200,6 +205,11 @@ def _tensors(paths: Sequence[Path], device: torch.device) -> Iterator[Shards]:
             raise CheckpointError(f"{paths[0]}: {error}") from error
 
 
+def renews(config: CheckpointConfig, options: NeuralOptions) -> bool:
+    """Whether there is a lane to renew calls in, and so a choice for sessions."""
+    return options.renewals or (options.long_calls or config.long_calls) is not LongCalls.SINKS
+
+
 def footprint(config: CheckpointConfig, options: NeuralOptions) -> Footprint:
     """What `config` would take on a device, from its shapes alone."""
     window = min(options.window_frames or config.window_frames, config.lm.temporal.context)
@@ -211,9 +221,10 @@ def footprint(config: CheckpointConfig, options: NeuralOptions) -> Footprint:
     weights = sum(parameter.numel() * parameter.element_size() for parameter in lm.parameters())
     lane = rows * StreamingState(lm, 1).bytes_per_lane + StreamingState(codec, 1).bytes_per_lane
     codec_weights = sum(p.numel() * p.element_size() for p in codec.parameters())
-    aside = 2 if (options.long_calls or config.long_calls) is LongCalls.SINKS else 3
     return Footprint(
-        weights=(weights // 2 if options.int8 else weights) + codec_weights, lane=lane, aside=aside
+        weights=(weights // 2 if options.int8 else weights) + codec_weights,
+        lane=lane,
+        aside=aside_lanes(renews=renews(config, options)),
     )
 
 
@@ -242,6 +253,7 @@ def _read_options(fields: Fields) -> NeuralOptions:
         int8=int8,
         window_frames=fields.integer("window_frames", 2, 1 << 20) if fields.has("window_frames") else None,
         long_calls=None if long_calls is None else LongCalls(long_calls),
+        renewals=fields.flag("renewals", False),
         voices=(Path(fields.text("voices")),) if fields.has("voices") else (),
         cuda_graph=cuda_graph,
         attention=attention,

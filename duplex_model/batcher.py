@@ -31,7 +31,7 @@ from duplex_model.contract import (
     TickGrid,
 )
 from duplex_model.errors import DuplexModelError, EngineDied, EngineFull, SessionClosed, SessionFailed
-from duplex_model.lanes import check_direction, check_lane_free
+from duplex_model.lanes import check_lane_free, check_prompt
 from duplex_model.load import Load, LoadMeter
 from duplex_model.scheduler import Aside, Scheduler, Situation, Step, Wait, Work
 from duplex_model.session import EndInput, Hear, Interrupt, NeuralSession, Restore, Speak, TakeSnapshot, Task
@@ -144,7 +144,7 @@ class Batcher:
 
     def open(self, prompt: Prompt, seed: int) -> Future[Session]:
         """See `Engine.open`."""
-        check_direction(prompt, self.capabilities)
+        check_prompt(prompt, self.capabilities)
         prefill = self._model.prepare(prompt, seed)
         with self._changed:
             if self._ended is not None:

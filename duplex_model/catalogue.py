@@ -19,7 +19,7 @@ from duplex_model.config import (
     SpectralConfig,
     TransformerConfig,
 )
-from duplex_model.contract import Capabilities
+from duplex_model.contract import Capabilities, LongCalls
 from duplex_model.machine import Gpu, Machine
 
 LICENCE_LINKS: Mapping[str, str] = MappingProxyType(
@@ -91,9 +91,12 @@ class MemoryNeed:
     session_bytes: int
     """Of each session, with its cache full."""
 
+    aside: int
+    """Sessions' worth of memory beside them; see `aside_lanes`."""
+
     def of(self, sessions: int) -> int:
         """Bytes for so many sessions at once."""
-        return OVERHEAD_BYTES + self.weights_bytes + sessions * self.session_bytes
+        return OVERHEAD_BYTES + self.weights_bytes + (self.aside + sessions) * self.session_bytes
 
 
 class Fit(enum.Enum):
@@ -187,8 +190,13 @@ def _norm(norm: Norm, width: int) -> int:
     return 2 * width if norm is Norm.LAYER else width
 
 
+def aside_lanes(*, renews: bool) -> int:
+    """Lanes outside the batch: one in which sessions begin, one for a prompt on its way, and one to renew calls in."""
+    return 3 if renews else 2
+
+
 def memory_need(config: CheckpointConfig, precision: Precision) -> MemoryNeed:
-    """What a checkpoint takes: every weight once, and per session the caches of the default window and of Mimi."""
+    """What a checkpoint takes: every weight once, and the caches of the default window and of Mimi for each session."""
     count = parameters(config.lm)
     activation_bytes = 4 if precision is Precision.FP32 else 2
     linear_bytes = 1 if precision is Precision.INT8 else activation_bytes
@@ -199,6 +207,7 @@ def memory_need(config: CheckpointConfig, precision: Precision) -> MemoryNeed:
     return MemoryNeed(
         weights_bytes=count.linear * linear_bytes + count.other * activation_bytes + 4 * codec_weights(codec),
         session_bytes=passes * cache * activation_bytes + 4 * _codec_state(codec),
+        aside=aside_lanes(renews=config.long_calls is not LongCalls.SINKS),
     )
 
 

@@ -21,7 +21,7 @@ from functools import partial
 from typing import TypeVar
 
 from duplex_model import messages
-from duplex_model.contract import Engine, Session, Snapshot, TickGrid
+from duplex_model.contract import EndsInput, Engine, Session, Snapshot, TickGrid
 from duplex_model.errors import (
     DuplexModelError,
     EngineDied,
@@ -33,6 +33,7 @@ from duplex_model.errors import (
 from duplex_model.messages import (
     CloseSession,
     Done,
+    EndInput,
     Failed,
     Feed,
     Interrupt,
@@ -55,7 +56,7 @@ from duplex_model.wire import SOCKET_BYTES, Unpacker
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-SessionRequest = Feed | Say | Interrupt | TakeSnapshot | Restore
+SessionRequest = Feed | Say | Interrupt | EndInput | TakeSnapshot | Restore
 
 EXIT_REFUSED = 64
 EXIT_DIED = 65
@@ -166,6 +167,9 @@ class Server:
                 self._begin(id, partial(session.restore, snapshot), lambda _: Done(id))
             case Interrupt():
                 session.interrupt()
+            case EndInput():
+                if isinstance(session, EndsInput):
+                    session.end_input()
 
     def _begin_opening(self, request: Open) -> None:
         with self._lock:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from duplex_model.contract import Mode, SayCapability
+from duplex_model.contract import LongCalls, Mode, SayCapability
 
 
 def exact_div(numerator: int, denominator: int) -> int:
@@ -430,14 +430,6 @@ _HIBIKI_ZERO_3B = LMConfig(
     acoustic_delay=2,
     text_card=48_000,
 )
-
-
-class LongCalls(Enum):
-    """What becomes of a call that has passed the longest sequence seen in training (see `long_call`)."""
-
-    SINKS = "sinks"  # goes on: the ring turns behind the pinned prompt
-    REFRESH = "refresh"  # at a silence, prompt and recent frames are computed anew at small positions
-    RESTART = "restart"  # at a pause, begins anew and remembers nothing
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -67,6 +67,14 @@ Mode = Literal["simultaneous", "consecutive", "transcription"]
 """While the speaker goes on; whole turns, after a pause; or what was heard as text alone, nothing said."""
 
 
+class LongCalls(enum.Enum):
+    """What becomes of a call that has passed the longest sequence seen in training (see `long_call`)."""
+
+    SINKS = "sinks"  # goes on: the ring turns behind the pinned prompt
+    REFRESH = "refresh"  # at a silence, prompt and recent frames are computed anew at small positions
+    RESTART = "restart"  # at a pause, begins anew and remembers nothing
+
+
 @dataclass(frozen=True, kw_only=True)
 class Prompt:
     """What a session is told before it hears anything."""
@@ -85,6 +93,9 @@ class Prompt:
 
     mode: Mode = "simultaneous"
     """How to interpret, where the checkpoint can be told."""
+
+    long_calls: LongCalls | None = None
+    """One of `Capabilities.long_calls`; None for the engine's own way."""
 
 
 class SayCapability(enum.Enum):
@@ -113,6 +124,9 @@ class Capabilities:
     voice_prompt: bool = False
     context_frames: int | None = None
     """Frames the model attends to, or None where the notion does not apply."""
+
+    long_calls: frozenset[LongCalls] = frozenset()
+    """What a session may choose to become of a long call; empty where the notion does not apply."""
 
     domain: str = ""
     """What the checkpoint was made for, in words for a host; empty when general."""

@@ -335,7 +335,7 @@ class LaneEngine:
 
     def open(self, prompt: Prompt, *, seed: int) -> Future[Session]:
         """See `Engine.open`; the future is answered already."""
-        check_direction(prompt, self._capabilities)
+        check_prompt(prompt, self._capabilities)
         with self._lock:
             if self._closed:
                 raise EngineDied("expected a running engine, got one that was closed")
@@ -357,8 +357,8 @@ class LaneEngine:
             self._sessions.discard(session)
 
 
-def check_direction(prompt: Prompt, capabilities: Capabilities) -> None:
-    """`PromptError` unless the engine answers `prompt.language_in` in `prompt.language_out`."""
+def check_prompt(prompt: Prompt, capabilities: Capabilities) -> None:
+    """`PromptError` unless `capabilities` has the prompt's direction and what it wants of a long call."""
     if not capabilities.serves(prompt.language_in, prompt.language_out):
         served = ", ".join(
             f"{heard}>{'|'.join(sorted(said))}" for heard, said in capabilities.languages.items()
@@ -366,6 +366,12 @@ def check_direction(prompt: Prompt, capabilities: Capabilities) -> None:
         raise PromptError(
             f"expected a direction that {capabilities.checkpoint} serves ({served}), "
             f"got {prompt.language_in}>{prompt.language_out}"
+        )
+    if prompt.long_calls is not None and prompt.long_calls not in capabilities.long_calls:
+        offered = ", ".join(sorted(method.value for method in capabilities.long_calls)) or "none to choose"
+        raise PromptError(
+            f"expected long_calls that {capabilities.checkpoint} is prepared for here ({offered}), "
+            f"got {prompt.long_calls.value}"
         )
 
 

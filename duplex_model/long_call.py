@@ -16,14 +16,15 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Self
 
 import torch
 from torch import Tensor
 
-from duplex_model.config import LMConfig, LongCalls
+from duplex_model.config import LMConfig
+from duplex_model.contract import LongCalls
 from duplex_model.errors import Unsupported
 from duplex_model.fields import Fields
 from duplex_model.prefill import PIECE_COLUMNS
@@ -40,7 +41,7 @@ _MAX_FRAMES = 1 << 53
 
 @dataclass(frozen=True, kw_only=True)
 class LongCallPlan:
-    """What an engine does with long calls."""
+    """What is done with a long call."""
 
     method: LongCalls = LongCalls.SINKS
     after_frames: int = _MAX_FRAMES
@@ -56,6 +57,39 @@ class LongCallPlan:
 
 
 SINKS_ONLY = LongCallPlan()
+
+
+@dataclass(frozen=True)
+class LongCallPlans:
+    """What an engine does with long calls, and what its sessions may choose instead."""
+
+    own: LongCallPlan = SINKS_ONLY
+    others: Mapping[LongCalls, LongCallPlan] = field(default_factory=dict)
+
+    @property
+    def methods(self) -> frozenset[LongCalls]:
+        """What there is to choose from; sinks, which need nothing, always."""
+        return frozenset({LongCalls.SINKS, self.own.method, *self.others})
+
+    @property
+    def renews(self) -> bool:
+        """Whether a lane to renew calls in is needed."""
+        return self.methods != {LongCalls.SINKS}
+
+    def of(self, chosen: LongCalls | None) -> LongCallPlan:
+        """The plan of a session; the engine's own also for a choice that it does not offer."""
+        if chosen is None or chosen is self.own.method or chosen not in self.methods:
+            return self.own
+        return self.others.get(chosen, SINKS_ONLY)
+
+
+def plans_for(own: LongCalls, *, renewals: bool, trained_frames: int, window_frames: int) -> LongCallPlans:
+    """The plans of an engine that does `own` with long calls; all there are where it has room for `renewals`."""
+    plans = {
+        method: plan_for(method, trained_frames=trained_frames, window_frames=window_frames)
+        for method in (LongCalls if renewals else (own,))
+    }
+    return LongCallPlans(plans.pop(own), plans)
 
 
 def plan_for(method: LongCalls, *, trained_frames: int, window_frames: int) -> LongCallPlan:
@@ -81,15 +115,23 @@ def next_seed(seed: int) -> int:
 class LongCall:
     """One lane's."""
 
-    def __init__(self, plan: LongCallPlan, config: LMConfig, prompt: PromptColumns) -> None:
+    def __init__(
+        self,
+        plan: LongCallPlan,
+        config: LMConfig,
+        prompt: PromptColumns,
+        chosen: LongCalls | None = None,
+    ) -> None:
         """A call that has just begun.
 
         Args:
-            plan: of the engine.
+            plan: of the session.
             config: of the model, with the window it attends to.
             prompt: of the session.
+            chosen: what the session's prompt chose, which a snapshot takes along.
         """
         self._config = config
+        self._chosen = chosen
         self.plan = plan
         self.prompt = prompt
         self.prompt_positions = prompt.positions(config.acoustic_delay)
@@ -165,6 +207,10 @@ class LongCall:
         elif self.position >= self.limit and (not self._refreshes or self.lead < self.patience):
             self._wait()
 
+    def anew(self) -> LongCall:
+        """The call as it began."""
+        return LongCall(self.plan, self._config, self.prompt, self._chosen)
+
     def disturbed(self) -> None:
         """The interpreter was told to speak, or to stop: no silence to be renewed in."""
         self.quiet = 0
@@ -213,7 +259,8 @@ class LongCall:
         streams = self._config.streams
         numbers = {name: getattr(self, name) for name in ("position", "quiet", "kept", "not_before")}
         wait = {} if self.waited is None else {"waited": self.waited}
-        state = json.dumps(numbers | wait | {"ended": self.ended}).encode()
+        chosen = {} if self._chosen is None else {"chosen": self._chosen.value}
+        state = json.dumps(numbers | wait | chosen | {"ended": self.ended}).encode()
         history = torch.tensor(list(self._history), dtype=torch.int64).view(-1, streams)
         tensors = {
             "prompt": self.prompt.tokens,
@@ -223,8 +270,8 @@ class LongCall:
         return tensors if self.prompt.embedded is None else tensors | {"embedded": self.prompt.embedded}
 
     @classmethod
-    def restored(cls, plan: LongCallPlan, config: LMConfig, tensors: Mapping[str, Tensor]) -> Self:
-        """The call whose `tensors` they are.
+    def restored(cls, plans: LongCallPlans, config: LMConfig, tensors: Mapping[str, Tensor]) -> Self:
+        """The call whose `tensors` they are, under the plan that it chose where `plans` offers it.
 
         Raises:
             Unsupported: they are none.
@@ -241,19 +288,17 @@ class LongCall:
             raise Unsupported(
                 f"expected a voice of width {config.temporal.width}, got {list(embedded.shape)}"
             )
-        call = cls(plan, config, PromptColumns(prompt.cpu(), embedded))
+        fields = _state_of_call(state)
+        chosen = _chosen(fields)
+        call = cls(plans.of(chosen), config, PromptColumns(prompt.cpu(), embedded), chosen)
         if call.prompt_positions >= config.temporal.context:
             raise Unsupported(
                 f"expected a prompt shorter than {config.temporal.context}, got {call.prompt_positions}"
             )
-        call._take(history.cpu().tolist(), state)
+        call._take(history.cpu().tolist(), fields)
         return call
 
-    def _take(self, history: list[list[int]], state: Tensor) -> None:
-        try:
-            fields = Fields(json.loads(state.cpu().numpy().tobytes()), "state of a call", Unsupported)
-        except (ValueError, RecursionError) as error:
-            raise Unsupported(f"expected the state of a call: {error}") from error
+    def _take(self, history: list[list[int]], fields: Fields) -> None:
         self.position = fields.integer("position", 0, _MAX_FRAMES)
         self.quiet = fields.integer("quiet", 0, _MAX_FRAMES)
         self.not_before = fields.integer("not_before", 0, _MAX_FRAMES)
@@ -274,6 +319,18 @@ class LongCall:
 def unheard(plan: LongCallPlan, config: LMConfig) -> LongCall:
     """Of a lane without a session."""
     return LongCall(plan, config, no_prompt(config))
+
+
+def _state_of_call(state: Tensor) -> Fields:
+    try:
+        return Fields(json.loads(state.cpu().numpy().tobytes()), "state of a call", Unsupported)
+    except (ValueError, RecursionError) as error:
+        raise Unsupported(f"expected the state of a call: {error}") from error
+
+
+def _chosen(fields: Fields) -> LongCalls | None:
+    name = fields.text("chosen", "")
+    return next((method for method in LongCalls if method.value == name), None)
 
 
 def _check_columns(tokens: Tensor, config: LMConfig) -> None:

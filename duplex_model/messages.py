@@ -22,6 +22,7 @@ from duplex_model import errors, wire
 from duplex_model.contract import (
     FRAME_SAMPLES,
     Capabilities,
+    LongCalls,
     Mode,
     Pcm,
     Prompt,
@@ -84,6 +85,13 @@ class Say:
 @dataclass(frozen=True)
 class Interrupt:
     """`Session.interrupt`; not answered."""
+
+    session: int
+
+
+@dataclass(frozen=True)
+class EndInput:
+    """`EndsInput.end_input`; not answered."""
 
     session: int
 
@@ -169,7 +177,7 @@ class Failed:
     """One of `SENDABLE`."""
 
 
-Request = Start | Open | Feed | Say | Interrupt | TakeSnapshot | Part | Restore | CloseSession
+Request = Start | Open | Feed | Say | Interrupt | EndInput | TakeSnapshot | Part | Restore | CloseSession
 Reply = Progress | Ready | Refused | Output | Part | Done | Failed
 
 WithState = TypeVar("WithState", Restore, Done)
@@ -235,6 +243,7 @@ def pack(message: Request | Reply) -> bytes:
             header = {"id": message.id, "session": message.session, "checkpoint": message.checkpoint}
         case Open(prompt=prompt):
             header = {"id": message.id, "session": message.session, "seed": message.seed, **vars(prompt)}
+            header["long_calls"] = None if prompt.long_calls is None else prompt.long_calls.value
         case Output(output=output):
             header = {"id": message.id, **_output_header(output)}
             payload = _pcm_bytes(output.pcm)
@@ -297,6 +306,7 @@ def _read_open(fields: Fields, payload: bytes) -> Open:
         language_in=fields.text("language_in"),
         language_out=fields.text("language_out"),
         mode=_read_mode(fields),
+        long_calls=_long_calls(fields.text("long_calls")) if fields.has("long_calls") else None,
     )
     limit = 2**SEED_BITS
     return Open(_id(fields), _session(fields), prompt, fields.integer("seed", -limit, limit - 1))
@@ -307,6 +317,12 @@ def _read_mode(fields: Fields) -> Mode:
     if mode not in get_args(Mode):
         raise WireError(f"expected a mode of {', '.join(get_args(Mode))}, got {mode[:40]!r}")
     return cast(Mode, mode)
+
+
+def _long_calls(name: object) -> LongCalls:
+    if not isinstance(name, str) or name not in {method.value for method in LongCalls}:
+        raise WireError(f"expected long_calls of {', '.join(m.value for m in LongCalls)}, got {name!r}")
+    return LongCalls(name)
 
 
 def _read_feed(fields: Fields, payload: bytes) -> Feed:
@@ -341,6 +357,7 @@ def _read_ready(fields: Fields, payload: bytes) -> Ready:
         role_text=fields.flag("role_text"),
         voice_prompt=fields.flag("voice_prompt"),
         context_frames=context,
+        long_calls=frozenset(_long_calls(name) for name in fields.items("long_calls")),
         domain=fields.text("domain"),
         demonstration=_read_texts(fields, "demonstration"),
     )
@@ -356,7 +373,9 @@ def _read_texts(fields: Fields, key: str) -> Mapping[str, str]:
 
 def _capabilities_header(capabilities: Capabilities) -> _Header:
     languages = {heard: sorted(said) for heard, said in capabilities.languages.items()}
-    return {**vars(capabilities), "languages": languages, "say": capabilities.say.value}
+    long_calls = sorted(method.value for method in capabilities.long_calls)
+    plain = {"languages": languages, "say": capabilities.say.value, "long_calls": long_calls}
+    return {**vars(capabilities), **plain}
 
 
 def _read_output(fields: Fields, payload: bytes) -> Output:
@@ -422,6 +441,7 @@ _REQUESTS: Mapping[str, Callable[[Fields, bytes], Request]] = MappingProxyType(
         "Feed": _read_feed,
         "Say": _read_say,
         "Interrupt": lambda fields, payload: Interrupt(_session(fields)),
+        "EndInput": lambda fields, payload: EndInput(_session(fields)),
         "TakeSnapshot": lambda fields, payload: TakeSnapshot(_id(fields), _session(fields)),
         "Part": lambda fields, payload: Part(_id(fields), payload),
         "Restore": _read_restore,

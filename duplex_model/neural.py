@@ -9,6 +9,7 @@ captured as a CUDA graph.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -25,9 +26,9 @@ from duplex_model.cuda_graph import Captured, Eager
 from duplex_model.errors import EngineFull, PromptError, Unsupported
 from duplex_model.generator import Generator as LanguageGenerator
 from duplex_model.generator import LaneSnapshot
-from duplex_model.long_call import SINKS_ONLY, LongCall, LongCallPlan, unheard
+from duplex_model.long_call import LongCall, LongCallPlans, unheard
 from duplex_model.monologue import MAX_TOKENS
-from duplex_model.prefill import PIECE_COLUMNS, Prefill, Prefix, PrefixCache
+from duplex_model.prefill import PIECE_COLUMNS, LaneApart, Prefill, Prefix, PrefixCache
 from duplex_model.prompt import PromptColumns
 from duplex_model.renewal import Renewals
 from duplex_model.sound import level_dbfs
@@ -67,7 +68,7 @@ class NeuralModel:
         capabilities: Capabilities,
         prompter: Prompter,
         vocabulary: Vocabulary,
-        long_calls: LongCallPlan = SINKS_ONLY,
+        long_calls: LongCallPlans | None = None,
         ends_source: bool = False,
         silence: Sequence[int] | None = None,
         prefix_bytes: int = PREFIX_BYTES,
@@ -81,7 +82,7 @@ class NeuralModel:
             capabilities: as many lanes as the generator has.
             prompter: of the checkpoint.
             vocabulary: of the checkpoint.
-            long_calls: what becomes of calls longer than what was seen in training.
+            long_calls: what becomes of calls longer than what was seen in training; they go on by default.
             ends_source: whether the model was trained to be told that the speaker has finished.
             silence: codes of a silent frame as it was trained with; by default those of the codec.
             prefix_bytes: device memory for states after prompts.
@@ -90,7 +91,8 @@ class NeuralModel:
         assert capabilities.lanes == generator.lanes
         self.codec = codec
         self.generator = generator
-        self._capabilities = capabilities
+        self._plans = LongCallPlans() if long_calls is None else long_calls
+        self._capabilities = replace(capabilities, long_calls=self._plans.methods)
         self._apart = LanguageGenerator(generator.lm, 1, generator.config)
         self._prompter = prompter
         self._vocabulary = vocabulary
@@ -101,11 +103,9 @@ class NeuralModel:
         self._speech = [self._no_speech() for _ in range(self._lanes)]
         self._text = [Characters() for _ in range(self._lanes)]
         self._ends_source = ends_source
-        self._plan = long_calls
-        self._calls = [unheard(long_calls, generator.lm.config) for _ in range(self._lanes)]
-        self._renewals = Renewals(
-            long_calls, generator, self._first_step, self._calls, self._clear_but_language
-        )
+        self._calls = [unheard(self._plans.own, generator.lm.config) for _ in range(self._lanes)]
+        apart = LaneApart(generator) if self._plans.renews else None
+        self._renewals = Renewals(generator, self._first_step, self._calls, self._clear_but_language, apart)
         self._silence = self._silent_frame(silence)
         at_rest = self._to_device(
             np.zeros((self._lanes, FRAME_SAMPLES), np.float32), np.zeros(self._lanes, bool)
@@ -126,17 +126,19 @@ class NeuralModel:
     def prepare(self, prompt: Prompt, seed: int) -> TakeIn:
         """See `BatchModel.prepare`."""
         columns = self._prompter(prompt)
+        told_alike = replace(prompt, long_calls=None)
 
         def take_in(lane: int) -> Iterator[None]:
-            prefix = self._prefixes.get(prompt)
+            prefix = self._prefixes.get(told_alike)
             if prefix is None:
                 told = yield from columns
                 prefix = Prefix(told, (yield from self._prefill(told)))
-                self._prefixes.put(prompt, prefix)
+                self._prefixes.put(told_alike, prefix)
             begun = self._first_step(prefix.state, seed)
             yield
             self.generator.restore(lane, begun)
-            self._calls[lane] = LongCall(self._plan, self.generator.lm.config, prefix.columns)
+            plan = self._plans.of(prompt.long_calls)
+            self._calls[lane] = LongCall(plan, self.generator.lm.config, prefix.columns, prompt.long_calls)
 
         return take_in
 
@@ -225,7 +227,7 @@ class NeuralModel:
             )
         speech = Speech.restored(said["state"], self._speech[lane].delay_frames)
         text = Characters(said["held"])
-        prolonged = LongCall.restored(self._plan, self.generator.lm.config, call)
+        prolonged = LongCall.restored(self._plans, self.generator.lm.config, call)
         self.generator.restore(lane, language)
         self._codec_state.restore_lane(lane, codec)
         self._speech[lane], self._text[lane] = speech, text
@@ -236,13 +238,13 @@ class NeuralModel:
         """See `BatchModel.clear`."""
         self.generator.reset(lane)
         self._clear_but_language(lane)
-        self._calls[lane] = unheard(self._plan, self.generator.lm.config)
+        self._calls[lane] = unheard(self._plans.own, self.generator.lm.config)
         self._renewals.forget(lane)
 
     def _clear_but_language(self, lane: int) -> None:
         self._codec_state.reset_lane(lane)
         self._speech[lane], self._text[lane] = self._no_speech(), Characters()
-        self._calls[lane] = LongCall(self._plan, self.generator.lm.config, self._calls[lane].prompt)
+        self._calls[lane] = self._calls[lane].anew()
 
     def _prolong(self, lane: int, outputs: _Outputs, heard: Pcm) -> None:
         """Tells the call of a lane what came of a step, whose frame may have faded."""
@@ -253,7 +255,7 @@ class NeuralModel:
         silent = (
             outputs.text[lane] == TEXT_TOKENS.padding
             and self._speech[lane].idle
-            and max(level_dbfs(heard[lane]), level_dbfs(outputs.pcm[lane])) < self._plan.quiet_dbfs
+            and max(level_dbfs(heard[lane]), level_dbfs(outputs.pcm[lane])) < call.plan.quiet_dbfs
         )
         call.stepped(outputs.column[lane].tolist(), silent=silent)
         self._renewals.stepped(lane)

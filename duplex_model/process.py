@@ -52,14 +52,13 @@ from duplex_model.errors import (
     Unsupported,
     WireError,
 )
-from duplex_model.lanes import check_direction, check_lane_free
+from duplex_model.lanes import check_lane_free, check_prompt
 from duplex_model.link import BACKLOG_BYTES, Link
 from duplex_model.messages import (
     CloseSession,
     Done,
     Failed,
     Feed,
-    Interrupt,
     Open,
     Output,
     Part,
@@ -71,7 +70,7 @@ from duplex_model.messages import (
     Say,
     Start,
 )
-from duplex_model.remote_session import Asked, Calls, Pending, RemoteSession
+from duplex_model.remote_session import Asked, Calls, Pending, RemoteSession, Told
 from duplex_model.spec import EngineSpec
 from duplex_model.supervision import EnginePhase, EngineState, RestartPolicy, Supervision
 
@@ -217,7 +216,7 @@ class EngineProcess:
             if not self._ready or self._capabilities is None:
                 raise self._not_ready()
             capabilities = self._capabilities
-            check_direction(prompt, capabilities)
+            check_prompt(prompt, capabilities)
             check_lane_free(len(self._sessions), capabilities)
             can_say = capabilities.say is not SayCapability.NO
             number = next(self._session_numbers)
@@ -289,7 +288,7 @@ class EngineProcess:
         packed = messages.pack(request)
         return lambda link: link.send(owner, packed)
 
-    def _tell(self, session: RemoteSession, message: Interrupt) -> None:
+    def _tell(self, session: RemoteSession, message: Told) -> None:
         with self._lock:
             if not session.closed and session.failure is None and self._child is not None:
                 self._child.link.send(session.number, messages.pack(message))

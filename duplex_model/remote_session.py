@@ -11,10 +11,13 @@ from typing import Any, Self
 from duplex_model.contract import Pcm, Session, Snapshot, StepOutput, check_frame
 from duplex_model.errors import SessionFailed, Unsupported, WireError
 from duplex_model.lanes import check_checkpoint
-from duplex_model.messages import Done, Feed, Interrupt, Open, Output, Restore, Say, TakeSnapshot
+from duplex_model.messages import Done, EndInput, Feed, Interrupt, Open, Output, Restore, Say, TakeSnapshot
 
 Asked = Open | Feed | Say | TakeSnapshot | Restore
 """Requests that are answered."""
+
+Told = Interrupt | EndInput
+"""Requests that are not."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class Calls:
     ask: Callable[[RemoteSession, Callable[[int], Asked]], Future[Any]]
     """Sends the request made for an id; its answer."""
 
-    tell: Callable[[RemoteSession, Interrupt], None]
+    tell: Callable[[RemoteSession, Told], None]
     close: Callable[[RemoteSession], None]
 
 
@@ -59,6 +62,10 @@ class RemoteSession:
     def interrupt(self) -> None:
         """See `Session.interrupt`."""
         self._calls.tell(self, Interrupt(self.number))
+
+    def end_input(self) -> None:
+        """See `EndsInput.end_input`; nothing changes where the engine's session cannot be told."""
+        self._calls.tell(self, EndInput(self.number))
 
     def snapshot(self) -> Future[Snapshot]:
         """See `Session.snapshot`."""

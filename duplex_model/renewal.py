@@ -12,10 +12,10 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
 from duplex_model.batch_model import Upkeep
-from duplex_model.config import LongCalls
+from duplex_model.contract import LongCalls
 from duplex_model.generator import Generator as LanguageGenerator
 from duplex_model.generator import LaneSnapshot
-from duplex_model.long_call import LongCall, LongCallPlan, next_seed
+from duplex_model.long_call import LongCall, next_seed
 from duplex_model.prefill import PIECE_COLUMNS, LaneApart, Prefill
 from duplex_model.prompt import PromptColumns
 
@@ -44,27 +44,26 @@ class Renewals:
 
     def __init__(
         self,
-        plan: LongCallPlan,
         generator: LanguageGenerator,
         first_step: FirstStep,
         calls: Sequence[LongCall],
         cleared: Callable[[int], None],
+        apart: LaneApart | None,
     ) -> None:
-        """Allocates one lane, in which new states are computed one after the other.
+        """Takes the lanes that may be renewed.
 
         Args:
-            plan: of the engine.
             generator: whose lanes they are.
             first_step: for restarts.
             calls: of the lanes; entries may be replaced.
             cleared: makes all of a lane new but its language model, where that begins anew.
+            apart: where new states are computed, one after the other; None where every call is left as it is.
         """
-        self._plan = plan
         self._generator = generator
         self._first_step = first_step
         self._calls = calls
         self._cleared = cleared
-        self._apart = None if plan.method is LongCalls.SINKS else LaneApart(generator)
+        self._apart = apart
         self._refreshing: tuple[int, int] | None = None
         """The lane that has `_apart`, and the number of its wait."""
 
@@ -90,22 +89,25 @@ class Renewals:
 
     def upkeep(self) -> Sequence[Upkeep]:
         """See `BatchModel.upkeep`."""
-        if self._plan.method is LongCalls.REFRESH:
-            lanes = [lane for lane in self._waiting[:1] if self._refresh_has_work(lane)]
-        else:
-            unready = [lane for lane in self._waiting if not self._restart_ready(lane)]
-            ready = [lane for lane in self._waiting if lane not in unready]
-            lanes = unready[:1] + [lane for lane in ready if self._calls[lane].due]
+        refreshes = [lane for lane in self._waiting if self._refreshes(lane)]
+        restarts = [lane for lane in self._waiting if lane not in refreshes]
+        unready = [lane for lane in restarts if not self._restart_ready(lane)]
+        # Restarts go first: when one is ready must not depend on the refreshes of others (ADR 14).
+        apart = unready[:1] or [lane for lane in refreshes[:1] if self._refresh_has_work(lane)]
+        lanes = apart + [lane for lane in restarts if lane not in unready and self._calls[lane].due]
         found = [Upkeep(lane, due=self._calls[lane].due) for lane in lanes]
         return sorted(found, key=lambda upkeep: not upkeep.due)
 
     def keep_up(self, lane: int) -> None:
         """See `BatchModel.keep_up`."""
         assert self._apart is not None
-        if self._plan.method is LongCalls.REFRESH:
+        if self._refreshes(lane):
             self._refresh(lane, self._apart)
         else:
             self._restart(lane, self._apart)
+
+    def _refreshes(self, lane: int) -> bool:
+        return self._calls[lane].plan.method is LongCalls.REFRESH
 
     def _refresh_has_work(self, lane: int) -> bool:
         call = self._calls[lane]
@@ -134,6 +136,7 @@ class Renewals:
     def _restart(self, lane: int, apart: LaneApart) -> None:
         call = self._calls[lane]
         if lane not in self._restarts:
+            self._refreshing = None  # whose pieces are overwritten
             seed = next_seed(self._generator.seed_of(lane))
             self._restarts[lane] = _Restart(self._begin(call.prompt, seed, apart))
         restart = self._restarts[lane]

@@ -43,7 +43,7 @@ def describe_models(machine: Machine | None = None) -> str:
         (
             table([_HEAD, *rows]),
             "notices: whether it can be made to say a given text. bf16, int8: memory for one session, with its "
-            "cache full.\n" + _described(machine),
+            "cache full, and for what is computed beside sessions.\n" + _described(machine),
             *details,
             "loopback says what it hears and scripted follows a script; both need no files.",
         )

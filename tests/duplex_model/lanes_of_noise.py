@@ -14,7 +14,7 @@ from duplex_model.delays import delayed
 from duplex_model.errors import PromptError
 from duplex_model.generator import Generator
 from duplex_model.lm import RQTransformer
-from duplex_model.long_call import SINKS_ONLY, LongCallPlan
+from duplex_model.long_call import SINKS_ONLY, LongCallPlan, LongCallPlans
 from duplex_model.mimi import Mimi
 from duplex_model.neural import Columns, NeuralModel, Vocabulary
 from duplex_model.prompt import PromptColumns
@@ -64,7 +64,7 @@ def noise_model(
     cuda_graph: bool = False,
     vocabulary: Vocabulary | None = None,
     attention: str = "eager",
-    long_calls: LongCallPlan = SINKS_ONLY,
+    long_calls: LongCallPlan | LongCallPlans = SINKS_ONLY,
     ends_source: bool = False,
 ) -> NeuralModel:
     """The checkpoint `name` made small; equal weights at every call."""
@@ -90,7 +90,7 @@ def noise_model(
         capabilities=capabilities,
         prompter=random_prompter(config),
         vocabulary=vocabulary or Letters(),
-        long_calls=long_calls,
+        long_calls=LongCallPlans(long_calls) if isinstance(long_calls, LongCallPlan) else long_calls,
         ends_source=ends_source,
         cuda_graph=cuda_graph,
     )

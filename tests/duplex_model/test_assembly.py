@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from duplex_model.assembly import Footprint, NeuralOptions, assemble, footprint
-from duplex_model.config import CHECKPOINTS, LongCalls
-from duplex_model.contract import FRAME_SAMPLES, Engine, Prompt, TickGrid
+from duplex_model.catalogue import Precision, memory_need
+from duplex_model.config import CHECKPOINTS
+from duplex_model.contract import FRAME_SAMPLES, Engine, LongCalls, Prompt, TickGrid
 from duplex_model.engine import NeuralEngine
 from duplex_model.errors import CheckpointError, PromptError, SpecError
 from duplex_model.source import CheckpointFiles
@@ -175,7 +176,11 @@ def test_renewing_lanes_takes_one_lane_more() -> None:
         ("hibiki-2b", None, 3),
         ("hibiki-2b", LongCalls.SINKS, 2),
     ):
-        assert footprint(CHECKPOINTS[name], replace(plain, long_calls=method)).aside == aside
+        config = CHECKPOINTS[name]
+        assert footprint(config, replace(plain, long_calls=method)).aside == aside
+        assert footprint(config, replace(plain, long_calls=method, renewals=True)).aside == 3
+        if method is None:
+            assert memory_need(config, Precision.BF16).aside == aside
 
 
 def test_a_device_that_is_too_small_is_told_what_would_fit() -> None:

@@ -108,21 +108,21 @@ def test_guidance_steps_every_session_twice() -> None:
 @pytest.mark.parametrize(
     ("machine", "fit", "reason"),
     [
-        (Machine(free_bytes=GB, gpus=(h200(),)), Fit.REAL_TIME, "memory for 113 sessions on H200"),
+        (Machine(free_bytes=GB, gpus=(h200(),)), Fit.REAL_TIME, "memory for 111 sessions on H200"),
         (
-            Machine(free_bytes=GB, gpus=(h200(8 * GB), h200(18 * GB))),
+            Machine(free_bytes=GB, gpus=(h200(8 * GB), h200(21 * GB))),
             Fit.REAL_TIME,
             "memory for 1 session on",
         ),
         (
             Machine(free_bytes=64 * GB, gpus=(h200(8 * GB),)),
             Fit.SLOW,
-            "only on the CPU, slower than speech: one session needs 17.9 GB, H200 has 8.0 GB free",
+            "only on the CPU, slower than speech: one session needs 20.1 GB, H200 has 8.0 GB free",
         ),
         (Machine(free_bytes=64 * GB), Fit.SLOW, "there is no GPU"),
         (Machine(free_bytes=64 * GB, remark="built for CPUs only"), Fit.SLOW, "built for CPUs only"),
-        (Machine(free_bytes=8 * GB), Fit.NO, "one session needs 17.9 GB, this machine has 8.0 GB free"),
-        (Machine(free_bytes=GB, gpus=(h200(8 * GB),)), Fit.NO, "needs 17.9 GB, H200 has 8.0 GB free"),
+        (Machine(free_bytes=8 * GB), Fit.NO, "one session needs 20.1 GB, this machine has 8.0 GB free"),
+        (Machine(free_bytes=GB, gpus=(h200(8 * GB),)), Fit.NO, "needs 20.1 GB, H200 has 8.0 GB free"),
     ],
 )
 def test_verdicts(machine: Machine, fit: Fit, reason: str) -> None:
@@ -132,7 +132,7 @@ def test_verdicts(machine: Machine, fit: Fit, reason: str) -> None:
 
 
 def test_int8_fits_where_bf16_does_not() -> None:
-    machine = Machine(free_bytes=GB, gpus=(h200(12 * GB),))
+    machine = Machine(free_bytes=GB, gpus=(h200(14 * GB),))
     assert verdict(PERSONAPLEX, machine).fit is Fit.NO
     assert verdict(PERSONAPLEX, machine, Precision.INT8).fit is Fit.REAL_TIME
 

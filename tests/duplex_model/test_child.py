@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -143,6 +144,35 @@ class LargeSession:
     def restore(self, snapshot: Snapshot) -> Future[None]:
         self.state = snapshot.state
         return futures.done(None)
+
+
+class ToldOfTheEnd:
+    """A lane that says so in the frame after it was told that its speaker has finished."""
+
+    def __init__(self, lane: Session) -> None:
+        self.lane = lane
+        self.ended = False
+        self.close = lane.close
+
+    def feed(self, frame: Pcm, *, concealed: bool = False) -> Future[StepOutput]:
+        output = self.lane.feed(frame).result(ANSWER_S)
+        text, self.ended = "ended" if self.ended else "", False
+        return futures.done(replace(output, text=text))
+
+    def end_input(self) -> None:
+        self.ended = True
+
+
+class SpeakersThatFinish(LoopbackEngine):
+    """Which opens such sessions."""
+
+    def open(self, prompt: Prompt, *, seed: int) -> Future[Session]:
+        session: Any = ToldOfTheEnd(super().open(prompt, seed=seed).result())
+        return futures.done(session)
+
+
+def build_speakers_that_finish(options: object, grid: TickGrid, report: object) -> SpeakersThatFinish:
+    return SpeakersThatFinish(grid=grid)
 
 
 class LargeStates(LoopbackEngine):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import pytest
 
-from duplex_model.contract import FRAME_SAMPLES, Engine, SayCapability, StepFlag, StepOutput
+from duplex_model.contract import FRAME_SAMPLES, Engine, LongCalls, SayCapability, StepFlag, StepOutput
 from duplex_model.errors import (
     EngineDied,
     EngineFull,
@@ -314,6 +315,13 @@ def test_a_direction_nobody_serves_is_refused(own: Callable[[EngineSpec], Engine
     with pytest.raises(PromptError, match="got fr>de"):
         engine.open(prompt("fr", "de"), seed=1)
     assert engine.sessions_open == 0
+
+
+@pytest.mark.parametrize("method", LongCalls)
+def test_long_calls_are_no_choice_where_there_is_no_model(engine: Engine, method: LongCalls) -> None:
+    assert engine.capabilities.long_calls == frozenset()
+    with pytest.raises(PromptError, match=rf"\(none to choose\), got {method.value}"):
+        engine.open(replace(prompt(), long_calls=method), seed=1)
 
 
 def test_a_session_that_fails_fails_alone(own: Callable[[EngineSpec], Engine]) -> None:

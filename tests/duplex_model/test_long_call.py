@@ -9,10 +9,20 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from duplex_model.config import CHECKPOINTS, LongCalls
+from duplex_model.config import CHECKPOINTS
+from duplex_model.contract import LongCalls
 from duplex_model.delays import delayed
 from duplex_model.errors import Unsupported
-from duplex_model.long_call import SINKS_ONLY, LongCall, LongCallPlan, next_seed, plan_for, unheard
+from duplex_model.long_call import (
+    SINKS_ONLY,
+    LongCall,
+    LongCallPlan,
+    LongCallPlans,
+    next_seed,
+    plan_for,
+    plans_for,
+    unheard,
+)
 from duplex_model.prompt import PromptColumns
 from tests.duplex_model.small import small_lm
 
@@ -42,6 +52,29 @@ def test_every_checkpoint_has_a_plan() -> None:
         assert plan.method is (LongCalls.RESTART if "hibiki" in config.name else LongCalls.SINKS)
         assert config.ends_source == ("hibiki" in config.name)
         assert plan.after_frames == config.trained_frames
+
+
+def test_an_engine_with_room_for_renewals_leaves_the_choice_to_its_sessions() -> None:
+    sizes = {"trained_frames": 40, "window_frames": 64}
+    bound = plans_for(LongCalls.SINKS, renewals=False, **sizes)
+    assert (bound.methods, bound.renews) == ({LongCalls.SINKS}, False)
+    free = plans_for(LongCalls.SINKS, renewals=True, **sizes)
+    assert (free.methods, free.renews) == (frozenset(LongCalls), True)
+    assert free.of(None).method is LongCalls.SINKS
+    for method in LongCalls:
+        assert free.of(method) == plan_for(method, **sizes)
+        assert bound.of(method) == bound.own
+
+
+@pytest.mark.parametrize("chosen", LongCalls)
+def test_what_was_chosen_is_kept_where_it_can_be(chosen: LongCalls) -> None:
+    free = plans_for(LongCalls.SINKS, renewals=True, trained_frames=40, window_frames=64)
+    prompt = PromptColumns(delayed(CONFIG, frames(1, 3)))
+    tensors = LongCall(free.of(chosen), CONFIG, prompt, chosen).tensors()
+    there = LongCall.restored(LongCallPlans(RESTART), CONFIG, tensors)
+    assert there.plan.method is (LongCalls.SINKS if chosen is LongCalls.SINKS else LongCalls.RESTART)
+    back = LongCall.restored(free, CONFIG, there.anew().tensors())
+    assert back.plan.method is chosen
 
 
 def test_nothing_happens_before_the_limit_however_silent_it_is() -> None:
@@ -146,7 +179,7 @@ def test_what_it_is_made_of_makes_it_again() -> None:
     hear(subject, 40 - subject.position + subject.lead)
     hear(subject, 2, silent=True)
     subject.ended = True
-    again = LongCall.restored(REFRESH, CONFIG, subject.tensors())
+    again = LongCall.restored(LongCallPlans(REFRESH), CONFIG, subject.tensors())
     for each in (subject, again):
         hear(each, 1, silent=True)
         assert each.due
@@ -158,7 +191,7 @@ def test_what_it_is_made_of_makes_it_again() -> None:
 def test_a_call_goes_on_under_another_plan() -> None:
     subject = call(RESTART)
     hear(subject, 100)
-    again = LongCall.restored(REFRESH, CONFIG, subject.tensors())
+    again = LongCall.restored(LongCallPlans(REFRESH), CONFIG, subject.tensors())
     hear(again, again.lead)
     hear(again, 3, silent=True)
     assert again.due
@@ -181,11 +214,11 @@ def test_a_call_goes_on_under_another_plan() -> None:
 )
 def test_what_is_no_call_is_refused(name: str, wrong: torch.Tensor) -> None:
     with pytest.raises(Unsupported, match="expected"):
-        LongCall.restored(REFRESH, CONFIG, call().tensors() | {name: wrong})
+        LongCall.restored(LongCallPlans(REFRESH), CONFIG, call().tensors() | {name: wrong})
     tensors = call().tensors()
     del tensors["state"]
     with pytest.raises(Unsupported, match="got none"):
-        LongCall.restored(REFRESH, CONFIG, tensors)
+        LongCall.restored(LongCallPlans(REFRESH), CONFIG, tensors)
 
 
 def test_seeds_do_not_come_again() -> None:

@@ -14,6 +14,7 @@ from duplex_model import messages
 from duplex_model.contract import (
     FRAME_SAMPLES,
     Capabilities,
+    LongCalls,
     Prompt,
     SayCapability,
     StepFlag,
@@ -26,6 +27,7 @@ from duplex_model.messages import (
     PART_BYTES,
     CloseSession,
     Done,
+    EndInput,
     Failed,
     Feed,
     Interrupt,
@@ -63,6 +65,7 @@ CAPABILITIES = Capabilities(
     role_text=True,
     voice_prompt=True,
     context_frames=750,
+    long_calls=frozenset({LongCalls.SINKS, LongCalls.RESTART}),
     domain="consultations",
     demonstration={"en": "a demonstration", "es": "una demostración"},
 )
@@ -70,9 +73,11 @@ REQUESTS: list[Request] = [
     Start("scripted", {"lanes": 3, "script": {"directions": {}}}, 12.5, 0.08),
     Open(1, 2, Prompt(role_text="You enjoy…", voice="v", language_in="es", language_out="en"), -(2**63)),
     Open(1, 2, Prompt(language_in="es", language_out="en", mode="consecutive"), 0),
+    Open(1, 2, Prompt(language_in="es", language_out="en", long_calls=LongCalls.REFRESH), 7),
     Feed(3, 2, PCM, True),
     Say(4, 2, "un momento", True),
     Interrupt(2),
+    EndInput(2),
     TakeSnapshot(5, 2),
     Part(6, b"\1\2"),
     Restore(6, 2, "some", b"\0\xff"),
@@ -140,7 +145,7 @@ def test_an_error_of_a_narrower_kind_arrives_as_the_kind_it_is() -> None:
 )
 def test_a_missing_an_unknown_or_a_wrong_field_is_refused(message: Request | Reply, read: Read) -> None:
     good = travelled(message)
-    optional = {"context_frames", "heard_text"}
+    optional = {"context_frames", "heard_text"} | ({"long_calls"} if isinstance(message, Open) else set())
     for key in good.header.keys() - optional:
         with pytest.raises(WireError, match=f"{key}|expected"):
             read(Packed({name: value for name, value in good.header.items() if name != key}, good.payload))
@@ -148,6 +153,12 @@ def test_a_missing_an_unknown_or_a_wrong_field_is_refused(message: Request | Rep
             read(Packed({**good.header, key: [[]]}, good.payload))
     with pytest.raises(WireError, match="expected only the fields"):
         read(Packed({**good.header, "surplus": 1}, good.payload))
+
+
+def test_a_way_with_long_calls_that_nobody_knows_is_refused() -> None:
+    header = travelled(REQUESTS[1]).header
+    with pytest.raises(WireError, match="expected long_calls of sinks, refresh, restart, got 'hang up'"):
+        messages.unpack_request(Packed({**header, "long_calls": "hang up"}))
 
 
 @pytest.mark.parametrize("payload", [b"", bytes(4 * FRAME_SAMPLES - 1), bytes(4 * FRAME_SAMPLES + 4)])

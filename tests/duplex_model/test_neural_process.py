@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,17 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from duplex_model.audio_file import write_wav
-from duplex_model.contract import FRAME_SAMPLES, SAMPLE_RATE_HZ, Engine, Pcm, Prompt, StepFlag, TickGrid
+from duplex_model.contract import (
+    FRAME_SAMPLES,
+    SAMPLE_RATE_HZ,
+    EndsInput,
+    Engine,
+    LongCalls,
+    Pcm,
+    Prompt,
+    StepFlag,
+    TickGrid,
+)
 from duplex_model.errors import EngineDied
 from duplex_model.process import EngineProcess
 from duplex_model.spec import EngineSpec, build_engine
@@ -29,10 +40,10 @@ START_S = 60.0
 
 THREADS = 1
 FRAMES = 60
-CONFIG = tiny_config()
+CONFIG = replace(tiny_config(), ends_source=True)
 PROMPTS = (
     Prompt(role_text="take one", voice="low", language_in="en", language_out="es"),
-    Prompt(language_in="es", language_out="en"),
+    Prompt(language_in="es", language_out="en", long_calls=LongCalls.RESTART),
 )
 
 
@@ -48,6 +59,7 @@ def spec(tmp_path_factory: pytest.TempPathFactory) -> EngineSpec:
         "voices": str(voices),
         "lanes": 2,
         "device": "cpu",
+        "renewals": True,
         "backlog_frames": 2 * FRAMES,  # fed faster than real time, and nothing may be dropped
     }
     return EngineSpec(kind="neural", options=options)
@@ -68,12 +80,15 @@ def heard(seed: int) -> list[Pcm]:
     return list((0.1 * noise).astype(np.float32))
 
 
-def meeting(engine: Engine) -> list[list[tuple[bytes, str, StepFlag]]]:
-    """What two sessions at once say to sixty frames each, fed as fast as they are taken."""
+def meeting(engine: Engine, end: int = 40) -> list[list[tuple[bytes, str, StepFlag]]]:
+    """What two sessions at once say to sixty frames each, fed as fast as they are taken; one speaker ends before."""
     openings = [engine.open(prompt, seed=7 + n) for n, prompt in enumerate(PROMPTS)]
     sessions = [opening.result(START_S) for opening in openings]
-    fed = zip(*(heard(n) for n in range(len(sessions))), strict=True)
-    asked = [[session.feed(frame) for session, frame in zip(sessions, frames, strict=True)] for frames in fed]
+    asked = []
+    for n, frames in enumerate(zip(*(heard(n) for n in range(len(sessions))), strict=True)):
+        if n == end and isinstance(sessions[0], EndsInput):
+            sessions[0].end_input()
+        asked.append([session.feed(frame) for session, frame in zip(sessions, frames, strict=True)])
     said = [[answer.result(START_S) for answer in answers] for answers in zip(*asked, strict=True)]
     for session in sessions:
         session.close()
@@ -97,8 +112,18 @@ def test_a_process_of_its_own_changes_no_bit(child: EngineProcess, expected: Seq
     said = meeting(child)
     assert said == expected
     assert said[0] != said[1]
+    assert child.capabilities.long_calls == frozenset(LongCalls)
     assert any(text for _, text, _ in said[0])
     assert child.sessions_open == 0
+
+
+def test_the_end_of_the_input_reaches_the_model_in_its_process(
+    child: EngineProcess, expected: Sequence[Sequence[object]]
+) -> None:
+    never = meeting(child, end=FRAMES)
+    assert never[0][:40] == expected[0][:40]
+    assert never[0] != expected[0]
+    assert never[1] == expected[1], "the other speaker has not finished"
 
 
 def test_a_killed_process_is_replaced_by_one_that_says_the_same(

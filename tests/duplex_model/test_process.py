@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from duplex_model.contract import Session, TickGrid
+from duplex_model.contract import EndsInput, Session, TickGrid
 from duplex_model.errors import (
     EngineDied,
     EngineFull,
@@ -297,6 +297,26 @@ def test_frames_go_on_while_a_large_state_is_on_its_way(begin: Begin, run: Calla
         np.testing.assert_array_equal(after.result(ANSWER_S).pcm, hum(0))
         assert again.result(ANSWER_S) == changed
     assert order == ["frames of the other", "restored"]
+
+
+def test_the_end_of_the_input_is_told_with_the_frame_it_came_before(
+    begin: Begin, run: Callable[[str], None]
+) -> None:
+    run("build_speakers_that_finish")
+    with opened(begin()) as session:
+        assert isinstance(session, EndsInput)
+        answers = [session.feed(hum(n)) for n in range(3)]
+        session.end_input()
+        answers += [session.feed(silence()) for _ in range(2)]
+        assert [answer.result(ANSWER_S).text for answer in answers] == ["", "", "", "ended", ""]
+    session.end_input()  # of a closed session nobody is told anything
+
+
+def test_a_session_that_cannot_be_told_of_the_end_goes_on(begin: Begin) -> None:
+    with opened(begin()) as session:
+        assert isinstance(session, EndsInput)
+        session.end_input()
+        np.testing.assert_array_equal(session.feed(hum(0)).result(ANSWER_S).pcm, hum(0))
 
 
 def test_callers_never_wait_for_a_process_that_reads_nothing(begin: Begin) -> None:

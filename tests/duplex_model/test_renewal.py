@@ -15,12 +15,11 @@ import torch
 
 from duplex_model.batch_model import BatchStep, Mask
 from duplex_model.batcher import Batcher, EngineOptions
-from duplex_model.config import LongCalls
-from duplex_model.contract import Pcm, Prompt, Session, StepFlag, StepOutput
+from duplex_model.contract import LongCalls, Pcm, Prompt, Session, StepFlag, StepOutput
 from duplex_model.delays import delayed
 from duplex_model.engine import NeuralEngine
-from duplex_model.errors import SessionFailed
-from duplex_model.long_call import SINKS_ONLY, LongCall, LongCallPlan, next_seed
+from duplex_model.errors import PromptError, SessionFailed
+from duplex_model.long_call import SINKS_ONLY, LongCall, LongCallPlan, LongCallPlans, next_seed
 from duplex_model.neural import NeuralModel
 from duplex_model.offline import run_offline
 from duplex_model.sampling import sample
@@ -141,7 +140,7 @@ def test_no_bit_of_another_lane_changes_and_no_frame_of_anybody_is_late(plan: Lo
 class Timed:
     """The real model on a clock by which steps and pieces take time."""
 
-    def __init__(self, name: str, plan: LongCallPlan) -> None:
+    def __init__(self, name: str, plan: LongCallPlan | LongCallPlans) -> None:
         self.clock = HandClock()
         self._neural = noise_model(3, name, long_calls=plan)
         self.model = _TimedModel(self._neural, self.clock)
@@ -205,6 +204,87 @@ class _TimedModel:
         self._clock.move_to(self._clock() + 0.02)
         self.kept_up.append(lane)
         self._model.keep_up(lane)
+
+
+CHOICES = LongCallPlans(SINKS_ONLY, {LongCalls.REFRESH: REFRESH, LongCalls.RESTART: RESTART})
+
+
+def choosing(method: LongCalls | None) -> Prompt:
+    return replace(PROMPT, long_calls=method)
+
+
+def test_sessions_of_one_engine_choose_what_becomes_of_their_calls() -> None:
+    """Each says what it says alone in an engine that does the same with every call."""
+    together = Lanes("personaplex-7b", lanes=3, long_calls=CHOICES)
+    assert together.model.capabilities.long_calls == frozenset(LongCalls)
+    sessions = {method: together.open(prompt=choosing(method)) for method in (*CHOICES.others, None)}
+    said: dict[LongCalls | None, list[StepOutput]] = {method: [] for method in sessions}
+    for n, frame in enumerate(frames(1, LONG)):
+        for method, session in sessions.items():
+            said[method] += call(together, session, [frame], [0] if n in PAUSES else [])[0]
+    for method in sessions:
+        alone = Lanes("personaplex-7b", lanes=3, long_calls=CHOICES.of(method))
+        expected, positions = call(alone, alone.open(), frames(1, LONG))
+        assert bool(renewals(positions)) == (method is not None)
+        assert bits(said[method]) == bits(expected)
+    assert len(together.model._prefixes._prefixes) == 1, "the same prompt, however its call is prolonged"
+
+
+@pytest.mark.parametrize(("later", "in_turn"), [(0, [[1], [0]]), (3, [[0], [], [], [1], [0]])])
+def test_a_restart_goes_first_and_a_refresh_that_lost_its_pieces_begins_again(
+    later: int, in_turn: list[list[int]]
+) -> None:
+    """Both are computed in the one lane apart; the restart asks for it so many frames later than the refresh."""
+
+    def run(beside: LongCalls) -> tuple[list[bytes], list[list[int]]]:
+        others = {
+            LongCalls.REFRESH: replace(REFRESH, after_frames=60, recent_frames=30),
+            LongCalls.RESTART: replace(RESTART, after_frames=60 + later),
+        }
+        plans = LongCallPlans(SINKS_ONLY, others)
+        model = noise_model(2, "personaplex-7b", long_calls=plans, window_frames=128)
+        for lane, prompt in enumerate((choosing(LongCalls.REFRESH), choosing(beside))):
+            for _ in model.prepare(replace(prompt, role_text="abc" if lane == 0 else "xyz"), 5)(lane):
+                pass
+        said, kept_up = [], []
+        for n, frame in enumerate(frames(1, 90)):
+            if n >= 70:
+                model.interrupt(0)
+                model.interrupt(1)
+            said.append(model.step(np.stack([frame, frame]), np.ones(2, bool)).pcm[0].tobytes())
+            kept_up.append([entry.lane for entry in model.upkeep()])
+            for lane in kept_up[-1]:
+                model.keep_up(lane)
+        assert int(model.generator.positions[0]) < 90, "refreshed"
+        return said, kept_up
+
+    alone, first_pieces = run(LongCalls.SINKS)
+    said, kept_up = run(LongCalls.RESTART)
+    begun = first_pieces.index([0])
+    assert kept_up[begun : begun + len(in_turn)] == in_turn
+    assert said == alone
+
+
+def test_what_a_session_chose_goes_with_its_snapshot() -> None:
+    lanes = Lanes("personaplex-7b", lanes=2, long_calls=CHOICES)
+    heirs = Lanes("personaplex-7b", lanes=2, long_calls=CHOICES)
+    session, heir = lanes.open(prompt=choosing(LongCalls.RESTART)), heirs.open(seed=2)
+    call(lanes, session, frames(1, 22))
+    taken = session.snapshot()
+    expected, positions = call(lanes, session, frames(2, LONG))
+    restored = heir.restore(taken.result(timeout=0))
+    said, _ = call(heirs, heir, frames(2, LONG))
+    assert restored.done()
+    assert renewals(positions)
+    assert bits(said) == bits(expected)
+
+
+def test_an_engine_without_room_for_renewals_offers_none() -> None:
+    lanes = Lanes("personaplex-7b", lanes=1)
+    assert lanes.model.capabilities.long_calls == {LongCalls.SINKS}
+    lanes.open(prompt=choosing(LongCalls.SINKS)).close()
+    with pytest.raises(PromptError, match=r"prepared for here \(sinks\), got refresh"):
+        lanes.open(prompt=choosing(LongCalls.REFRESH))
 
 
 def test_a_restarted_session_is_a_fresh_one_bit_for_bit() -> None:
