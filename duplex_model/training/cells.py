@@ -22,6 +22,7 @@ from functools import partial
 import numpy as np
 
 from duplex_model.contract import FRAME_S, SAMPLE_RATE_HZ, Pcm, Prompt
+from duplex_model.role import tagged_role
 from duplex_model.training.dialogue import Cast, Materials, Scene, Turn
 from duplex_model.training.grammar import Grammar, Pair, Register
 from duplex_model.training.grammar.pair import Language
@@ -29,11 +30,11 @@ from duplex_model.training.kinds import BACKCHANNELS
 from duplex_model.training.roles import Mode, load_roles
 from duplex_model.training.rollout import Cue, Trial
 from duplex_model.training.split import held_out, held_out_productions, is_training
+from duplex_model.training.stock import held_out_materials, training_materials
 from duplex_model.training.tts import SpeakingVoice
 
 DIRECTIONS: tuple[tuple[Language, Language], ...] = (("es", "en"), ("en", "es"))
 MODES = (Mode.SIMULTANEOUS, Mode.CONSECUTIVE)
-ROLE_TAG = "<system>"  # a role text with its tags is the whole of it
 
 _LEAD_S = (0.4, 1.0)
 _BETWEEN_TURNS_S = (2.5, 3.5)  # long enough for the rendering of a short sentence
@@ -108,6 +109,20 @@ class Stock:
     """By language; espeak-ng and flite."""
 
     seed: int = 0
+
+
+def stock_of(grammar: Grammar, seed: int) -> Stock:
+    """What cells are made of: training voices for some, and for the rest all that training never heard."""
+    trained = training_materials(grammar, lambda word: 1)
+    kept = held_out_materials(grammar, lambda word: 1)
+    materials = replace(trained, out_of_domain=kept.out_of_domain, clean_share=1.0)
+    own = {voice.variant for languages in trained.own_voices.values() for voice in languages.values()}
+    # The model has spoken with the timbre of its own voices, so nobody's unheard voice may have it.
+    unheard = {
+        language: [voice for voice in voices if voice.variant not in own]
+        for language, voices in kept.source_voices.items()
+    }
+    return Stock(grammar=grammar, materials=materials, held_out_voices=unheard, seed=seed)
 
 
 @dataclass(frozen=True)
@@ -322,7 +337,7 @@ class Planner:
     def _case(self, scene: Scene, mode: Mode, *, expected: str) -> Case:
         dialogue = scene.finish("evaluation", _tail_s(scene, mode))
         prompt = Prompt(
-            role_text=f"{ROLE_TAG} {dialogue.role_text} {ROLE_TAG}",
+            role_text=tagged_role(dialogue.role_text),  # with its tags it is the whole of it
             voice=dialogue.own_voice,
             language_in=dialogue.language_in,
             language_out=dialogue.language_out,
@@ -401,7 +416,7 @@ def _speeches(stock: Stock) -> dict[str, _Speech]:
 
 def _modes_of(name: str) -> Sequence[Mode]:
     """In which modes a cell makes sense: nobody can go on during a rendering that does not wait for a pause."""
-    if name == "interruption":
+    if name in ("interruption", "out_of_domain"):
         return MODES
     return MODES[1:] if name in ("backchannel", "resumption") else MODES[:1]
 

@@ -15,24 +15,27 @@ import argparse
 import multiprocessing
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from duplex_model.assembly import NeuralOptions, load_model
 from duplex_model.batch_model import BatchModel
 from duplex_model.config import GREEDY, CheckpointConfig
+from duplex_model.contract import FRAME_SAMPLES, Pcm
 from duplex_model.errors import CheckpointError, DuplexModelError
+from duplex_model.neural import NeuralModel
 from duplex_model.source import CheckpointFiles, find_files, parse_source
 from duplex_model.training import recogniser as phones
-from duplex_model.training.cells import Cell, Kind, Planner, Stock
+from duplex_model.training.cells import Cell, Kind, Planner, Stock, stock_of
 from duplex_model.training.figures import row_of
-from duplex_model.training.grammar import Grammar, load_grammar
+from duplex_model.training.grammar import load_grammar
 from duplex_model.training.judges import (
     SecondOpinion,
     Spoken,
@@ -46,7 +49,6 @@ from duplex_model.training.measures import voice_only
 from duplex_model.training.report import Report, Row, circumstances
 from duplex_model.training.rollout import Rollout, run_trials
 from duplex_model.training.scores import Estimate, share
-from duplex_model.training.stock import held_out_materials, training_materials
 
 PER_CELL = 60
 QUICK_PER_CELL = 12
@@ -55,27 +57,15 @@ SPHINX_SENTENCES = 2000
 """From which it learns which words follow which."""
 
 
-def stock_of(grammar: Grammar, seed: int) -> Stock:
-    """What cells are made of: training voices for some, and for the rest all that training never heard."""
-    trained = training_materials(grammar, lambda word: 1)
-    kept = held_out_materials(grammar, lambda word: 1)
-    materials = replace(trained, out_of_domain=kept.out_of_domain, clean_share=1.0)
-    own = {voice.variant for languages in trained.own_voices.values() for voice in languages.values()}
-    # The model has spoken with the timbre of its own voices, so nobody's unheard voice may have it.
-    unheard = {
-        language: [voice for voice in voices if voice.variant not in own]
-        for language, voices in kept.source_voices.items()
-    }
-    return Stock(grammar=grammar, materials=materials, held_out_voices=unheard, seed=seed)
-
-
 @dataclass(frozen=True)
 class Listener:
     """Judges of what is said aloud; each may be missing."""
 
     stock: Stock
-    recogniser: phones.Recogniser | None
-    sphinx: SecondOpinion | None
+    recogniser: phones.Recogniser | None = None
+    sphinx: SecondOpinion | None = None
+    through_codec: Callable[[Pcm], Pcm] | None = None
+    """Speech as the checkpoint's codec gives it back; without it, voices are not told apart."""
 
     def figures(self, cell: Cell, rollouts: Sequence[Rollout]) -> dict[str, Estimate]:
         """Figures of the audio of a cell."""
@@ -92,9 +82,9 @@ class Listener:
             figures |= phone_scores(self.recogniser, own_voices, language, spoken).figures()
         if self.sphinx is not None and language == "en":
             figures |= self.sphinx.figures(own_voices, spoken)
-        if cell.kind is Kind.VOICE:
-            book = enrol(self.stock.grammar, own_voices, language)
-            figures |= voice_figures(book, own_voices, language, spoken)
+        if cell.kind is Kind.VOICE and self.through_codec is not None:
+            book = enrol(self.stock.grammar, own_voices, language, self.through_codec)
+            figures |= voice_figures(book, own_voices, language, spoken, self.through_codec)
         return figures
 
 
@@ -147,7 +137,7 @@ class Plan:
         return Planner(stock_of(load_grammar(self.tier), self.seed), self.per_cell)
 
 
-def served(files: CheckpointFiles, plan: Plan) -> BatchModel:
+def served(files: CheckpointFiles, plan: Plan) -> NeuralModel:
     """The checkpoint on the CPU as an engine has it, but without the engine's clock.
 
     Raises:
@@ -164,14 +154,28 @@ def _files(checkpoint: str) -> CheckpointFiles:
     return find_files(parse_source(checkpoint), report=lambda done, words: None)
 
 
+def through(model: NeuralModel) -> Callable[[Pcm], Pcm]:
+    """Speech, encoded and decoded by the codec of `model`."""
+    codec = model.codec
+
+    @torch.no_grad()
+    def given_back(pcm: Pcm) -> Pcm:
+        whole = np.pad(pcm, (0, -len(pcm) % FRAME_SAMPLES))
+        said: Pcm = codec.decode(codec.encode(torch.from_numpy(whole)[None, None]))[0, 0].numpy()
+        return said
+
+    return given_back
+
+
 @cache
 def _examiner(plan: Plan) -> Examiner:
     torch.set_num_threads(plan.threads)
     planner = plan.planner
     recogniser = None if plan.recogniser is None else phones.load(plan.recogniser)
     heard_by_sphinx = [pair.en for pair in training_pairs(planner.stock.grammar, SPHINX_SENTENCES)]
-    listener = Listener(planner.stock, recogniser, second_opinion(heard_by_sphinx))
-    return Examiner(served(_files(plan.checkpoint), plan), planner, listener)
+    model = served(_files(plan.checkpoint), plan)
+    listener = Listener(planner.stock, recogniser, second_opinion(heard_by_sphinx), through(model))
+    return Examiner(model, planner, listener)
 
 
 def _examine(plan: Plan, name: str) -> Outcome | None:

@@ -120,7 +120,9 @@ def voice_figures(
     """How often the voice of the prompt is recognised; nothing said is nothing recognised."""
     said = [bool(len(one.pcm)) and book.identify(one.pcm) == one.own_voice for one in spoken]
     clean = [synthesise(one.text, own_voices[one.own_voice][language]).pcm for one in spoken]
-    kept = [book.identify(through_codec(pcm)) == one.own_voice for pcm, one in zip(clean, spoken, strict=True)]
+    kept = [
+        book.identify(through_codec(pcm)) == one.own_voice for pcm, one in zip(clean, spoken, strict=True)
+    ]
     return {"voice_identified": share(said), "voice_identified_after_the_codec_alone": share(kept)}
 
 

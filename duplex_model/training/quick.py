@@ -10,7 +10,6 @@ advance, and all sentences go through one batch, so that a look costs about as m
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,16 +24,15 @@ from duplex_model.config import GREEDY, GenerationConfig
 from duplex_model.contract import FRAME_SAMPLES
 from duplex_model.delays import delayed
 from duplex_model.description import read_description
-from duplex_model.errors import CheckpointError
+from duplex_model.errors import CheckpointError, DuplexModelError
 from duplex_model.generator import Generator, LaneSnapshot
 from duplex_model.lm import RQTransformer
 from duplex_model.prefill import PIECE_COLUMNS, Prefill
 from duplex_model.prompt import PromptColumns
 from duplex_model.text import Characters, TextTokenizer
 from duplex_model.training.batches import Ints, Layout
-from duplex_model.training.cells import DIRECTIONS, Case, Planner, cell_name
+from duplex_model.training.cells import DIRECTIONS, Case, Planner, cell_name, stock_of
 from duplex_model.training.corpus import load_codec
-from duplex_model.training.evaluate import stock_of
 from duplex_model.training.examples import CorpusReader
 from duplex_model.training.grammar import load_grammar
 from duplex_model.training.roles import Mode
@@ -42,6 +40,7 @@ from duplex_model.training.rollout import Rollout
 from duplex_model.training.scores import Estimate, error_rate, facts_by_kind, is_exact, share, word_errors
 
 SENTENCES = 32
+_EXAMPLES = 5
 
 Encode = Callable[[Tensor], Tensor]
 """Pcm [B, 1, 1920 T] -> codes [B, codebooks, T]."""
@@ -63,11 +62,32 @@ class Parts:
     generation: GenerationConfig = GenerationConfig(text=GREEDY, audio=GREEDY)
 
 
-def look(
-    parts: Parts, planner: Planner, materials: Sequence[str] = ("held-out combinations",)
-) -> dict[str, Estimate]:
-    """Exact sentences, word error and facts of single turns, simultaneous, in both directions."""
+@dataclass(frozen=True)
+class Look:
+    """What was seen."""
+
+    figures: Mapping[str, Estimate]
+    examples: Sequence[tuple[str, str, str]]
+    """Heard, expected, written."""
+
+    def __str__(self) -> str:
+        lines = [f"{name}: {_spelt(figure)}" for name, figure in self.figures.items() if figure.n]
+        lines += [f"{heard} -> {expected} | {written}" for heard, expected, written in self.examples]
+        return "\n".join(lines)
+
+
+def _spelt(figure: Estimate) -> str:
+    interval = "" if figure.low is None or figure.high is None else f" [{figure.low:.2f}, {figure.high:.2f}]"
+    return f"{figure.value:.3f}{interval}, n {figure.n}"
+
+
+def look(parts: Parts, planner: Planner, materials: Sequence[str] = ("held-out combinations",)) -> Look:
+    """Both directions, simultaneous: exact sentences, word error and facts of single turns.
+
+    And how often nothing is written where the speaker already speaks the listener's language.
+    """
     figures: dict[str, Estimate] = {}
+    examples: list[tuple[str, str, str]] = []
     for material in materials:
         for heard, said in DIRECTIONS:
             cell = planner.cells()[cell_name(material, Mode.SIMULTANEOUS, heard, said)]()
@@ -81,7 +101,12 @@ def look(
             turns = [(case.turns[0].pair, text) for case, text in pairs]
             facts = facts_by_kind([(pair, text) for pair, text in turns if pair is not None], said)
             figures |= {f"{name} {kind}": figure for kind, figure in facts.items()}
-    return figures
+            examples += [(case.turns[0].text, case.expected, text) for case, text in pairs[:_EXAMPLES]]
+    for heard, said in DIRECTIONS:
+        cell = planner.cells()[cell_name("target language", Mode.SIMULTANEOUS, heard, said)]()
+        texts = texts_of(parts, cell.cases)
+        figures[f"target language {heard}-{said} silent"] = share([not text for text in texts])
+    return Look(figures, examples)
 
 
 def texts_of(parts: Parts, cases: Sequence[Case]) -> list[str]:
@@ -170,10 +195,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     planner = Planner(stock_of(load_grammar(options.tier), seed=0), options.sentences)
-    figures = look(read_parts(options.training, options.corpus), planner, options.materials)
-    sys.stdout.write(
-        json.dumps({name: figure.as_json() for name, figure in figures.items()}, indent=1) + "\n"
-    )
+    try:
+        parts = read_parts(options.training, options.corpus)
+    except DuplexModelError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+    sys.stdout.write(f"{look(parts, planner, options.materials)}\n")
     return 0
 
 

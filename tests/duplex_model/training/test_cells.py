@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from duplex_model.contract import FRAME_SAMPLES
-from duplex_model.training.cells import Cell, Kind, Planner, Stock
-from duplex_model.training.evaluate import stock_of
+from duplex_model.training.cells import Cell, Kind, Planner, Stock, stock_of
 from duplex_model.training.grammar import Register, load_grammar
 from duplex_model.training.split import held_out, held_out_productions, held_out_voices, is_training
 from tests.duplex_model.training.composing import synthesise

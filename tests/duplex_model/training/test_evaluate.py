@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from duplex_model.contract import FRAME_SAMPLES
-from duplex_model.training.cells import Case, Cell, Planner
-from duplex_model.training.evaluate import Examiner, Listener, Outcome, main, report_of, stock_of
+from duplex_model.training.cells import Case, Cell, Planner, stock_of
+from duplex_model.training.evaluate import Examiner, Listener, Outcome, main, report_of
 from duplex_model.training.figures import row_of
 from duplex_model.training.grammar import load_grammar
 from duplex_model.training.rollout import Rollout, run_trials
@@ -114,7 +114,7 @@ def test_abstaining_is_right_outside_the_domain_and_wrong_within(planner: Planne
 
 
 def test_every_cell_can_be_examined_and_reported(planner: Planner, tmp_path: Path) -> None:
-    examiner = Examiner(ScriptedModel([{}], lanes=8), planner, Listener(planner.stock, None, None))
+    examiner = Examiner(ScriptedModel([{}], lanes=8), planner, Listener(planner.stock))
     names = list(planner.cells())
     outcomes = [outcome for name in names if (outcome := examiner.examine(name)) is not None]
     report = report_of(outcomes, {"checkpoint": "silent", "threads": 1})

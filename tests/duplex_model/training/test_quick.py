@@ -11,8 +11,7 @@ from duplex_model.config import LMConfig
 from duplex_model.contract import FRAME_SAMPLES
 from duplex_model.lm import RQTransformer
 from duplex_model.training.batches import Layout, PromptCodes
-from duplex_model.training.cells import Planner
-from duplex_model.training.evaluate import stock_of
+from duplex_model.training.cells import Planner, stock_of
 from duplex_model.training.grammar import load_grammar
 from duplex_model.training.lm import own_config
 from duplex_model.training.lm_trainer import initialise
@@ -83,9 +82,12 @@ def test_nothing_is_written_after_the_end_of_a_trial(parts: Parts, planner: Plan
     assert len(texts_of(parts, [cut, long])[0].split()) <= 3
 
 
-def test_a_look_has_figures_for_both_directions(parts: Parts, planner: Planner) -> None:
-    figures = look(parts, planner)
+def test_a_look_has_figures_and_examples_of_both_directions(parts: Parts, planner: Planner) -> None:
+    seen = look(parts, planner)
     for direction in ("es-en", "en-es"):
-        exact = figures[f"held-out combinations {direction} exact"]
+        exact = seen.figures[f"held-out combinations {direction} exact"]
         assert (exact.value, exact.n) == (0.0, 4)
-        assert (figures[f"held-out combinations {direction} word error"].value or 0) > 0.5
+        assert (seen.figures[f"held-out combinations {direction} word error"].value or 0) > 0.5
+        assert seen.figures[f"target language {direction} silent"].n == 4
+    assert len(seen.examples) == 8
+    assert "held-out combinations es-en exact: 0.000 [0.00, 0.49], n 4" in str(seen).splitlines()
