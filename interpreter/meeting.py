@@ -21,7 +21,7 @@ from typing import Self
 
 import numpy as np
 
-from duplex_model.contract import FRAME_S, FRAME_SAMPLES, Engine, Pcm, StepOutput
+from duplex_model.contract import FRAME_S, FRAME_SAMPLES, Engine, Pcm, StepFlag, StepOutput
 from interpreter.captions import CaptionWriter
 from interpreter.clock import Clock, FrameClock, Tick
 from interpreter.cushion import Cushion, CushionSettings
@@ -29,6 +29,7 @@ from interpreter.directions import Direction, needed_directions, primary_languag
 from interpreter.errors import UnsupportedRoom
 from interpreter.levels import Meter
 from interpreter.metrics import Count, Metrics, Stage
+from interpreter.misheard import Misheard
 from interpreter.mixdown import MixState, mix_tick
 from interpreter.mixing import LIMIT_DELAY_S, Ducking
 from interpreter.notices import Person, notices_for
@@ -132,6 +133,7 @@ class Meeting:
         self._refused: frozenset[Direction] = frozenset()
         self._writers: dict[Direction, CaptionWriter] = {}
         self._caption_ids = itertools.count(1)
+        self._misheard = Misheard()
         self._pending: asyncio.Queue[_PendingMix] = asyncio.Queue()
         self._awaited: dict[int, _PendingMix] = {}
         self._tasks: tuple[asyncio.Task[None], ...] = ()
@@ -220,6 +222,7 @@ class Meeting:
         self._sessions.want(served, self._clock.now_s())
         for direction in [d for d in self._writers if d not in served]:
             self._show_captions(direction, self._writers.pop(direction).finish())
+        self._misheard.keep(served)
         self._mark_stale()
 
     def _languages(self) -> Mapping[str, str | None]:
@@ -244,7 +247,7 @@ class Meeting:
         mix = self._schedule(tick, frames)
         self._sessions.feed(tick.index, frames, self._clock.now_s())
         self._pending.put_nowait(mix)
-        if self._stale:
+        if self._misheard.advance(tick.index) or self._stale:
             self._refresh()
         self._show_levels(frames)
 
@@ -302,6 +305,10 @@ class Meeting:
                 direction, lambda: f"c{next(self._caption_ids)}"
             )
         self._show_captions(direction, writer.add(output.text, tick))
+        if StepFlag.UNSURE in output.flags:
+            self._misheard.note(direction, tick)
+            self.metrics.count(Count.FRAMES_MISHEARD)
+            self._mark_stale()
 
     def _answered(self, tick: int) -> None:
         now_s = self._clock.now_s()
@@ -385,6 +392,8 @@ class Meeting:
                 told,
                 translates=can.translates,
                 demonstration=can.demonstration,
+                misheard=self._misheard.directions,
+                asked=self._misheard.speakers,
             )
             self._show(attendee, notices)
 

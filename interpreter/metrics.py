@@ -63,6 +63,7 @@ class Count(enum.Enum):
     RENDERINGS_DROPPED = "renderings_dropped"
     CONCEALED_SAMPLES = "concealed_samples"
     RECOVERED_SAMPLES = "recovered_samples"
+    FRAMES_MISHEARD = "frames_misheard"
     SESSIONS_OPENED = "sessions_opened"
     SESSIONS_FAILED = "sessions_failed"
     PARTICIPANTS_ISOLATED = "participants_isolated"

@@ -30,6 +30,8 @@ _TEXTS: Mapping[str, Mapping[str, str]] = {
         "failed-speak": "Your interpreter into {languages} had a fault and is being restarted.",
         "refused-hear": "This interpreter cannot interpret {people} for you. You hear them directly.",
         "refused-speak": "This interpreter cannot interpret you into {languages}. Those listeners hear you directly.",
+        "misheard-speak": "The interpreter did not understand you. Please say it again.",
+        "misheard-hear": "The interpreter did not understand {people}.",
         "and": " and ",
     },
     "es": {
@@ -45,6 +47,8 @@ _TEXTS: Mapping[str, Mapping[str, str]] = {
         "failed-speak": "Su intérprete a {languages} ha fallado y se está reiniciando.",
         "refused-hear": "Este intérprete no puede interpretar a {people} para usted. Le llega la voz directa.",
         "refused-speak": "Este intérprete no puede interpretarle a: {languages}. Esas personas le oyen directamente.",
+        "misheard-speak": "El intérprete no le ha entendido. Repítalo, por favor.",
+        "misheard-hear": "El intérprete no ha entendido a {people}.",
         "and": " y ",
     },
 }
@@ -77,6 +81,8 @@ def notices_for(
     *,
     translates: bool,
     demonstration: Mapping[str, str] = MappingProxyType({}),
+    misheard: Collection[Direction] = (),
+    asked: Collection[str] = (),
 ) -> Mapping[str, Notice]:
     """Everything `person` should be told now, by notice id.
 
@@ -86,6 +92,8 @@ def notices_for(
         states: of every direction needed, unserved ones as `REFUSED`.
         translates: whether the engine translates at all.
         demonstration: language -> what must be said of an engine that only demonstrates.
+        misheard: directions in which the interpreter did not understand what was said just now.
+        asked: ids of those who are asked to say it again.
     """
     tell = _Teller(person.language)
     if not translates and states:
@@ -94,7 +102,12 @@ def notices_for(
         tell.label("demonstration", NoticeLevel.WARNING, demonstration)
     if person.isolated:
         tell.add("connection", NoticeLevel.ALERT)
+    if person.id in asked:
+        tell.add("misheard-speak", NoticeLevel.WARNING)
     names = {other.id: other.name for other in people}
+    lost = [names.get(d.speaker_id, "") for d in misheard if hears(person.id, person.language, d)]
+    if lost:
+        tell.add("misheard-hear", NoticeLevel.INFO, people=lost)
     heard = {d: s for d, s in states.items() if hears(person.id, person.language, d)}
     spoken = {d: s for d, s in states.items() if d.speaker_id == person.id}
     if SessionState.DOWN in {*heard.values(), *spoken.values()}:

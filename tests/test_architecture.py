@@ -22,8 +22,8 @@ HOMES = {"torch": {"duplex_model"}, "aiortc": {"webrtc"}, "av": {"webrtc"}}
 SANS_IO = {
     "duplex_model": "contract description errors fields load long_call messages scheduler script speech supervision "
     "wire",
-    "interpreter": "captions config config_file cushion directions errors levels metrics mixdown mixing notices "
-    "renderings routing",
+    "interpreter": "captions config config_file cushion directions errors levels metrics misheard mixdown mixing "
+    "notices renderings routing",
     "webrtc": "errors jitter opus packets schedule sdp timescale transit",
     "webrtc/hosted": "outbox protocol",
 }

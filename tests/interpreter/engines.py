@@ -14,6 +14,7 @@ from duplex_model.contract import (
     Prompt,
     Session,
     Snapshot,
+    StepFlag,
     StepOutput,
     StepTiming,
     TickGrid,
@@ -60,7 +61,8 @@ class PuppetSession:
             pcm, text = self.engine.say(self.prompt, frame)
             now_s = self.engine.now_s()
             timing = StepTiming(received_s=now_s, started_s=now_s, finished_s=now_s)
-            future.set_result(StepOutput(pcm=pcm, text=text, timing=timing))
+            flags = StepFlag.UNSURE if self.engine.unsure(self.prompt) else StepFlag.NONE
+            future.set_result(StepOutput(pcm=pcm, text=text, timing=timing, flags=flags))
 
     def fail(self, error: Exception | None = None) -> None:
         """Every held frame, and from now on the session, has failed."""
@@ -109,6 +111,7 @@ class PuppetEngine:
         self.say = say
         self.holding = False
         self.dead = False
+        self.unsure: Callable[[Prompt], bool] = lambda prompt: False
         self.sessions: dict[int, PuppetSession] = {}
         self.opened: list[PuppetSession] = []
         self._capabilities = Capabilities(

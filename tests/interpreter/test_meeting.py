@@ -14,10 +14,11 @@ from interpreter.clock import ManualClock
 from interpreter.errors import UnsupportedRoom
 from interpreter.meeting import Meeting
 from interpreter.metrics import Count, Stage
+from interpreter.misheard import ASK_AGAIN_TICKS, SHOWN_TICKS
 from interpreter.renderings import MAX_LAG_FRAMES
 from tests.fakes import FRAME_S, Ear, FakeRoom, ToneTrack, amplitude
 from tests.interpreter.engines import PuppetEngine, Say, echo, hum
-from webrtc.room import Caption, Listening
+from webrtc.room import Caption, Listening, Notice
 
 ANA_HZ, BEN_HZ, CAT_HZ = 300.0, 500.0, 700.0  # whole periods in a frame: spectra without leakage
 EN_HZ, ES_HZ = 1_000.0, 1_250.0
@@ -307,6 +308,54 @@ async def test_a_test_engine_says_what_it_is() -> None:
         assert "prueba" in room.notices("ana")["test-engine"]
         assert "test set-up" in room.notices("ben")["test-engine"]
     with_loopback.close()
+
+
+async def test_who_was_not_understood_is_asked_to_repeat_and_their_listeners_are_told() -> None:
+    async with hall() as h:
+        for who, language in (("ana", "es"), ("ben", "en"), ("cat", "fr"), ("eva", "es")):
+            h.room.join(who, language, ToneTrack(ANA_HZ))
+        await h.ticks(5)
+        directions = [(s.prompt.language_in, s.prompt.language_out) for s in h.engine.opened]
+        ana_en = h.engine.opened[directions.index(("es", "en"))]  # sessions open in the order of speakers
+        h.engine.unsure = lambda prompt: prompt is ana_en.prompt
+        await h.ticks(1)
+        h.engine.unsure = lambda prompt: False
+        await h.ticks(2)
+        assert {who: list(h.room.notices(who)) for who in ("ana", "ben", "cat", "eva")} == {
+            "ana": ["misheard-speak"],
+            "ben": ["misheard-hear"],
+            "cat": [],
+            "eva": [],
+        }
+        assert h.room.notices("ana")["misheard-speak"].startswith("El intérprete no le ha entendido.")
+        assert h.room.notices("ben")["misheard-hear"] == "The interpreter did not understand Ana."
+        await h.ticks(SHOWN_TICKS)
+        assert h.room.notices("ana") == h.room.notices("ben") == {}
+
+
+async def test_a_speaker_is_not_asked_to_repeat_over_and_over() -> None:
+    async with hall() as h:
+        h.room.join("ana", "es", ToneTrack(ANA_HZ))
+        h.room.join("ben", "en", ToneTrack(BEN_HZ))
+        await h.ticks(5)
+        h.engine.unsure = lambda prompt: prompt.language_in == "es"
+        await h.ticks(3 * ASK_AGAIN_TICKS)
+        asked = [told for told in h.room.told["ana"] if isinstance(told, Notice) and told.text]
+        told = [told for told in h.room.told["ben"] if isinstance(told, Notice)]
+        assert [notice.id for notice in asked] == ["misheard-speak"] * 3
+        assert [notice.id for notice in told] == ["misheard-hear"], "as long as it holds, once"
+
+
+async def test_a_broken_ear_does_not_keep_others_from_being_asked() -> None:
+    async with hall() as h:
+        broken = h.room.join("ana", "es", ToneTrack(ANA_HZ))
+        h.room.join("ben", "en", ToneTrack(BEN_HZ))
+        broken.fails = True
+        await h.ticks(5)
+        h.engine.unsure = lambda prompt: prompt.language_in == "en"
+        await h.ticks(2)
+        assert "misheard-speak" in h.room.notices("ben")
+        assert set(h.room.notices("ana")) == {"connection", "misheard-hear"}
 
 
 async def test_a_late_answer_grows_the_cushion_at_once_and_later_mixes_wait_for_it() -> None:

@@ -108,6 +108,19 @@ def test_a_demonstration_is_told_to_everybody_in_their_language() -> None:
     assert told["ben"].level is NoticeLevel.WARNING
 
 
+def test_what_was_not_understood_is_told_to_whom_it_concerns() -> None:
+    def ids(person: Person) -> list[str]:
+        states = dict.fromkeys([ANA_EN, EVA_EN, BEN_ES], SessionState.OPEN)
+        shown = notices_for(
+            person, [ANA, BEN, EVA], states, translates=True, misheard=[ANA_EN, EVA_EN], asked=["eva"]
+        )
+        return [f"{key}: {notice.text}" for key, notice in shown.items()]
+
+    assert ids(ANA) == [], "asked a moment ago"
+    assert ids(EVA) == ["misheard-speak: El intérprete no le ha entendido. Repítalo, por favor."]
+    assert ids(BEN) == ["misheard-hear: The interpreter did not understand Ana and Eva."]
+
+
 def test_an_isolated_person_is_alerted() -> None:
     person = Person(id="ana", name="Ana", language="es", isolated=True)
     assert notices_for(person, [person], {}, translates=True)["connection"].level is NoticeLevel.ALERT
