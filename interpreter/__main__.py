@@ -96,7 +96,8 @@ def _add_check(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "check",
         help="check this machine before a meeting",
         description="Checks everything a meeting with this configuration needs, one line each: libraries, port, TLS, "
-        "engine, a call to ourselves with its delay, models, GPU. Exits with 1 when something a meeting needs fails.",
+        "checkpoint, engine, a call to ourselves with its delay, models, GPU. Exits with 1 when something a meeting "
+        "needs fails.",
     )
     _add_config_options(parser)
     parser.set_defaults(execute=_check)

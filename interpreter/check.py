@@ -14,8 +14,10 @@ from importlib.metadata import PackageNotFoundError, version
 
 from duplex_model.catalogue import Fit, text_for, verdict
 from duplex_model.errors import DuplexModelError
+from duplex_model.intact import check_intact
 from duplex_model.machine import this_machine
-from duplex_model.source import parse_source
+from duplex_model.shipped import DEFAULT, NONE_SHIPPED, shipped_folder
+from duplex_model.source import find_files, parse_source
 from interpreter.config import Config, EngineConfig
 from interpreter.default_engine import chosen_engine, remarks_on
 from interpreter.errors import InterpreterError
@@ -90,6 +92,17 @@ async def _tls(config: Config, say: Say) -> Finding:
     return Finding(Outcome.OK, f"{config.server.tls} certificate")
 
 
+async def _checkpoint(config: Config, say: Say) -> Finding:
+    if shipped_folder(DEFAULT) is None:
+        return Finding(Outcome.NOTE, NONE_SHIPPED)
+    source = parse_source(DEFAULT)
+    size = check_intact(find_files(source, report=lambda fraction, words: None))
+    domain = f", for {source.config.domain}" if source.config.domain else ""
+    return Finding(
+        Outcome.OK, f"{source.config.name} came with this installation, {size / 2**20:.0f} MiB{domain}"
+    )
+
+
 async def _engine(config: Config, say: Say) -> Finding:
     async with running_engine(config.engine, say, asyncio.Event()) as engine:
         can = engine.capabilities
@@ -153,6 +166,7 @@ CHECKS: Mapping[str, Check] = {
     "libopus": _libopus,
     "port": _port,
     "TLS": _tls,
+    "checkpoint": _checkpoint,
     "engine": _engine,
     "audio path": _audio_path,
     "models": _models,

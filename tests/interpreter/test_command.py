@@ -17,12 +17,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from duplex_model import shipped
 from interpreter.__main__ import main, parser_with
 from interpreter.check import CHECKS, check
 from interpreter.config import Config, IceServerConfig, ServerConfig
 from interpreter.errors import ConfigError
 from interpreter.loopback_call import ECHO_MS, chirp, find_chirps
 from interpreter.run import hosted_settings, secret
+from tests.duplex_model.tiny_checkpoint import spectral_config, write_spectral_checkpoint
 
 COMMAND = [sys.executable, "-m", "interpreter"]
 
@@ -147,6 +149,28 @@ def test_a_check_that_fails_fails_the_preflight() -> None:
     assert not asyncio.run(check(Config(server=missing), lines.append, checks))
     assert re.search(r"FAILED  TLS .*/nonexistent.pem", "\n".join(lines))
     assert asyncio.run(check(Config(server=ServerConfig(port=0)), lines.append, checks))
+
+
+def test_the_checkpoint_that_comes_along_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[str] = []
+
+    def looked_at() -> bool:
+        return asyncio.run(check(Config(), lines.append, {"checkpoint": CHECKS["checkpoint"]}))
+
+    monkeypatch.setattr(shipped, "FOLDER", tmp_path)
+    assert looked_at(), "a meeting can be held without"
+    (tmp_path / "ours").mkdir()
+    config = spectral_config()
+    files = write_spectral_checkpoint(tmp_path / "ours", config)
+    assert looked_at()
+    files.codec[0].write_bytes(b"")
+    assert not looked_at()
+    missing, whole, broken = lines
+    assert missing.startswith("note    checkpoint  No checkpoint came")
+    assert whole.startswith(f"ok      checkpoint  {config.name} came with this installation")
+    assert broken.startswith("FAILED  checkpoint  expected tensors in")
 
 
 def test_a_port_in_use_fails_the_preflight() -> None:
