@@ -33,13 +33,13 @@ class HostedMeeting:
 
 @asynccontextmanager
 async def hosted_meeting(
-    spec: EngineSpec, make_peer: PeerFactory = real_peer
+    spec: EngineSpec, make_peer: PeerFactory = real_peer, *, ready_within_s: float = 30
 ) -> AsyncIterator[HostedMeeting]:
     """The real thing: server, room, meeting, and the engine in a process of its own."""
     taps = Taps(make_peer)
     process = EngineProcess(spec)
     try:
-        process.wait_ready(30)
+        process.wait_ready(ready_within_s)
         engine = TappedEngine(process)
         async with HostedServer(HostedSettings(), make_peer=taps) as server:
             room = server.add_room("test")

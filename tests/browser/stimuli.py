@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import subprocess
 import wave
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -54,12 +55,52 @@ def microphone_file(path: Path, *, language: str, tone_hz: float, duration_s: fl
     pcm = tone(tone_hz, duration_s, TONE_AMPLITUDE)
     speech = speak(SENTENCES[language], language)[: len(pcm)]
     pcm[: len(speech)] += 0.5 * speech / np.abs(speech).max()
+    return _write(path, pcm)
+
+
+def sentences_file(
+    path: Path, sentences: Sequence[str], voice: str, *, lead_s: float, pause_s: float
+) -> float:
+    """Writes what a microphone hears of `sentences`, first quiet for `lead_s`, with `pause_s` after each.
+
+    Returns:
+        Its length in seconds; Chromium plays the file in a loop.
+    """
+    quiet = [np.zeros(round(seconds * MICROPHONE_RATE_HZ), dtype=np.float32) for seconds in (lead_s, pause_s)]
+    parts = [quiet[0]]
+    for sentence in sentences:
+        speech = speak(sentence, voice)
+        parts += [0.4 * speech / np.abs(speech).max(), quiet[1]]
+    pcm = np.concatenate(parts)
+    _write(path, pcm)
+    return len(pcm) / MICROPHONE_RATE_HZ
+
+
+def _write(path: Path, pcm: Pcm) -> Path:
+    """Mono s16 at the microphones' rate."""
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(MICROPHONE_RATE_HZ)
         file.writeframes((np.clip(pcm, -1, 1) * 32767).astype("<i2").tobytes())
     return path
+
+
+def likeness(said: Pcm, heard: Pcm) -> float:
+    """How much of `said` is somewhere in `heard`: their largest normalised cross-correlation, 0 to 1, of any sign.
+
+    Args:
+        said: [T], at the rate of `heard`.
+        heard: at least as long.
+    """
+    size = 1 << int(np.ceil(np.log2(len(heard) + len(said))))
+    products = np.fft.irfft(np.fft.rfft(heard, size) * np.conj(np.fft.rfft(said, size)), size)
+    starts = len(heard) - len(said) + 1
+    energy = np.concatenate(([0.0], np.cumsum(heard.astype(np.float64) ** 2)))
+    around = energy[len(said) :] - energy[:starts]
+    # A floor of -60 dBFS: what is practically silent is like nothing.
+    norms = np.sqrt(np.maximum(around, 1e-6 * len(said)) * float(np.sum(said.astype(np.float64) ** 2)))
+    return float(np.max(np.abs(products[:starts]) / norms))
 
 
 def tone_level_db(pcm: Pcm, frequency_hz: float, rate_hz: int) -> float:
