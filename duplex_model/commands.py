@@ -29,6 +29,9 @@ from duplex_model.spec import EngineSpec, Report, build_engine
 from duplex_model.tables import describe_models, describe_voices
 
 MAX_INPUT_S = 3600.0
+INTERPRETERS_TAIL_S = 5.0
+"""A rendering ends some two seconds after what it renders, in consecutive mode the length of a turn after it."""
+
 _MAX_SEED = 2**63 - 1
 _PRECISIONS: Mapping[str, Mapping[str, object]] = {
     Precision.FP32.value: {"dtype": "float32"},
@@ -103,8 +106,9 @@ def _add_run(run: argparse.ArgumentParser) -> None:
         "--precision", choices=list(_PRECISIONS), help="of the weights (bf16; on a CPU fp32)",
     )  # fmt: skip
     run.add_argument(
-        "--tail-s", type=_seconds, default=0.0, metavar="S",
-        help="silence heard after the input, told to be its end, so that an interpreter that lags can finish (0)",
+        "--tail-s", type=_seconds, metavar="S",
+        help="silence heard after the input, told to be its end, so that an interpreter that lags can finish "
+        f"({INTERPRETERS_TAIL_S:g} for checkpoints that interpret, else 0)",
     )  # fmt: skip
 
 
@@ -131,9 +135,8 @@ def _run(options: argparse.Namespace) -> str:
     grid = TickGrid(origin_s=time.monotonic())
     with closing(build_engine(engine_spec(options), grid=grid, report=_progress())) as engine:
         prompt = make_prompt(options, engine.capabilities)
-        result = run_offline(
-            engine, prompt, pcm, seed=options.seed, report=_progress(), tail_s=options.tail_s
-        )
+        tail_s = tail_of(options, engine.capabilities)
+        result = run_offline(engine, prompt, pcm, seed=options.seed, report=_progress(), tail_s=tail_s)
     write_wav(options.output, result.pcm)
     if options.text is not None:
         options.text.write_text(
@@ -179,6 +182,14 @@ def make_prompt(options: argparse.Namespace, capabilities: Capabilities) -> Prom
         language_out=said,
         mode=options.mode,
     )
+
+
+def tail_of(options: argparse.Namespace, capabilities: Capabilities) -> float:
+    """Seconds of silence after the recording: as told, else what the checkpoint needs to have its last word."""
+    told: float | None = options.tail_s
+    if told is not None:
+        return told
+    return INTERPRETERS_TAIL_S if capabilities.translates else 0.0
 
 
 def _direction(options: argparse.Namespace, capabilities: Capabilities) -> tuple[str, str]:

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from duplex_model.commands import engine_spec, main, make_prompt, parser
+from duplex_model import shipped
+from duplex_model.commands import INTERPRETERS_TAIL_S, engine_spec, main, make_prompt, parser, tail_of
 from duplex_model.config import CHECKPOINTS
 from duplex_model.contract import FRAME_SAMPLES, TickGrid
 from duplex_model.loopback import LoopbackEngine
@@ -154,6 +156,7 @@ def test_voices_are_listed(
 ) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(shipped, "FOLDER", tmp_path / "shipped")
     assert main(["voices"]) == 0
     assert "No voices here yet." in capsys.readouterr().out
     own = tmp_path / "data" / "meeting-interpreter" / "voices"
@@ -187,3 +190,20 @@ def test_help_reads_well(capsys: pytest.CaptureFixture[str]) -> None:
     said = capsys.readouterr().out
     for option in ("--checkpoint", "--role-text", "--from", "--to", "--voice", "--seed", "--device"):
         assert option in said
+
+
+@pytest.mark.parametrize(
+    ("more", "translates", "tail_s"),
+    [
+        ([], True, INTERPRETERS_TAIL_S),
+        ([], False, 0.0),
+        (["--tail-s", "0"], True, 0.0),
+        (["--tail-s", "2"], False, 2.0),
+    ],
+)
+def test_an_interpreter_is_given_time_for_its_last_word(
+    recording: Path, more: list[str], translates: bool, tail_s: float
+) -> None:
+    options = parser().parse_args(arguments(recording, *more))
+    with closing(LoopbackEngine(lanes=1, grid=TickGrid(origin_s=0.0))) as engine:
+        assert tail_of(options, replace(engine.capabilities, translates=translates)) == tail_s
