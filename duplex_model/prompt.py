@@ -70,9 +70,11 @@ def hybrid_prompt(
     Raises:
         PromptError: voice and role together are longer than that.
     """
-    frames = _after_voice(config, role, codes)
-    if isinstance(voice, SpokenVoice):
-        frames = torch.cat([_frames(config, voice.codes, None, codes), frames], dim=1)
+    frames = (
+        spoken_frames(config, voice.codes, role, codes)
+        if isinstance(voice, SpokenVoice)
+        else _after_voice(config, role, codes)
+    )
     columns = (
         _after_embedded(config, voice, frames)
         if isinstance(voice, EmbeddedVoice)
@@ -86,6 +88,18 @@ def hybrid_prompt(
             f"shorten the role text by {excess} tokens or the voice by {excess * 0.08:.1f} s"
         )
     return PromptColumns(columns, voice.embeddings if isinstance(voice, EmbeddedVoice) else None)
+
+
+def spoken_frames(config: LMConfig, voice: Tensor, role: Sequence[int], codes: PromptCodes) -> Tensor:
+    """Frames int64 [streams, P] of a prompt, not yet delayed.
+
+    Args:
+        config: of the model.
+        voice: int64 [own codebooks, F], how to sound.
+        role: text tokens of the tagged role text; may be empty.
+        codes: silence and sine of the model's codec.
+    """
+    return torch.cat([_frames(config, voice, None, codes), _after_voice(config, role, codes)], dim=1)
 
 
 def _after_voice(config: LMConfig, role: Sequence[int], codes: PromptCodes) -> Tensor:

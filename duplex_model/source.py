@@ -140,7 +140,7 @@ def _in_folder(config: CheckpointConfig, folder: Path) -> CheckpointFiles:
     if described.is_file():
         config = adapted(config, described)
     names = _names(config)
-    found = {name: _whole_or_shards(folder, name) for name in names}
+    found = {name: whole_or_shards(folder, name) for name in names}
     missing = [name for name, paths in found.items() if not paths]
     if missing:
         raise CheckpointError(f"expected {', '.join(names)} in {folder}, {', '.join(missing)} missing")
@@ -161,7 +161,7 @@ def shard_name(file: str, number: int, count: int) -> str:
     return f"{path.stem}-{number:05}-of-{count:05}{path.suffix}"
 
 
-def _whole_or_shards(folder: Path, file: str) -> tuple[Path, ...]:
+def whole_or_shards(folder: Path, file: str) -> tuple[Path, ...]:
     """The file itself, or its shards where they are all there; empty where they are not."""
     if (folder / file).is_file():
         return (folder / file,)

@@ -12,15 +12,17 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from duplex_model.config import NO_INPUT, TEXT_TOKENS, LMConfig
+from duplex_model.config import NO_INPUT, TEXT_TOKENS, LMConfig, PromptCodes
 from duplex_model.delays import delayed
-from duplex_model.prompt import PAUSE_FRAMES
+from duplex_model.prompt import spoken_frames
+from duplex_model.training.device import moved
 from duplex_model.training.rows import NAMES, NO_WORD, Rows
 
 Ints = NDArray[np.int16]
@@ -36,17 +38,6 @@ HEARING_DELAY_FRAMES = 2
 """How long after a heard word its name is asked for: with it the first word of a translation may begin."""
 
 _POOL_BATCHES = 40  # sorted by length together; more pad less, fewer mix better
-
-
-@dataclass(frozen=True)
-class PromptCodes:
-    """Frames that a prompt is made of, as codes of the checkpoint's codec."""
-
-    silence: tuple[int, ...]
-    """[own codebooks], of a silent frame."""
-
-    sine: tuple[int, ...]
-    """[heard codebooks], of a frame of 440 Hz at half scale: nobody is listened to yet."""
 
 
 @dataclass(frozen=True)
@@ -117,19 +108,24 @@ class Batch:
     pinned: Tensor
     """int64 [B]."""
 
+    written: Tensor
+    """int64 [N]: where text is a target, in columns 1 .. T of all rows, one row after the other."""
+
+    ended: Tensor
+    """int64 [N]: where a heard word is asked for, in columns 0 .. T - 1."""
+
+    own_frames: int
+    """Columns 1 .. T of all rows in which own audio is a target."""
+
     frames: int
     """Frames in all rows, without what they are padded with."""
 
     def to(self, device: torch.device) -> Batch:
         """The same on `device`."""
-        return Batch(
-            self.columns.to(device),
-            self.text_weight.to(device),
-            self.own_weight.to(device),
-            self.heard_word.to(device),
-            self.pinned.to(device),
-            self.frames,
-        )
+        tensors: dict[str, Any] = {
+            name: moved(value, device) for name, value in vars(self).items() if isinstance(value, Tensor)
+        }
+        return replace(self, **tensors)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,24 +141,8 @@ class Layout:
     """Longer examples are cut off behind."""
 
     def prompt(self, voice: Ints, role: Sequence[int]) -> Tensor:
-        """Int64 [streams, P]: the frames that `prompt.hybrid_prompt` makes of a spoken voice and a role."""
-        pause = self._prompt_frames(self._silence(PAUSE_FRAMES), None)
-        frames = [self._prompt_frames(voice, None), pause]
-        if role:
-            frames += [self._prompt_frames(self._silence(len(role)), role), pause]
-        return torch.cat(frames, dim=1)
-
-    def _silence(self, frames: int) -> Ints:
-        return np.repeat(np.array(self.codes.silence, np.int16)[:, None], frames, axis=1)
-
-    def _prompt_frames(self, own: Ints, text: Sequence[int] | None) -> Tensor:
-        count = own.shape[1]
-        tokens = np.full((self.config.streams, count), TEXT_TOKENS.padding, np.int64)
-        if text is not None:
-            tokens[0] = text
-        tokens[1 : 1 + len(own)] = own
-        tokens[1 + len(own) :] = np.array(self.codes.sine)[:, None]
-        return torch.from_numpy(tokens)
+        """Int64 [streams, P]: the frames of a spoken voice and a role, as in service."""
+        return spoken_frames(self.config, torch.from_numpy(voice.astype(np.int64)), role, self.codes)
 
     def lay(self, example: Example, voice: Ints) -> Laid:
         """The columns of `example` after the prompt of its role and a clip of its voice."""
@@ -206,12 +186,19 @@ def _placed(values: NDArray[np.generic], first: int, last: int, fill: float = 0)
 def collate(rows: Sequence[Laid]) -> Batch:
     """`rows` as one batch. What pads a row is seen by none of its columns."""
     length = max(row.columns.shape[1] for row in rows)
+    text_weight = torch.stack([_padded(row.text_weight, length, 0) for row in rows])
+    own_weight = torch.stack([_padded(row.own_weight, length, 0) for row in rows])
+    heard_word = torch.stack([_padded(row.heard_word, length, NO_WORD) for row in rows])
     return Batch(
         torch.stack([_padded(row.columns, length, 0) for row in rows]),
-        torch.stack([_padded(row.text_weight, length, 0) for row in rows]),
-        torch.stack([_padded(row.own_weight, length, 0) for row in rows]),
-        torch.stack([_padded(row.heard_word, length, NO_WORD) for row in rows]),
+        text_weight,
+        own_weight,
+        heard_word,
         torch.tensor([row.pinned for row in rows]),
+        # Known here already, so that a GPU is never waited for to count.
+        text_weight[:, 1:].flatten().nonzero()[:, 0],
+        (heard_word[:, :-1].flatten() != NO_WORD).nonzero()[:, 0],
+        int((own_weight[:, :, 1:] > 0).any(dim=1).sum()),
         sum(row.columns.shape[1] - 1 for row in rows),
     )
 
@@ -331,9 +318,9 @@ def noised(
         int64 [B, streams, T]: half of the share became `NO_INPUT`, half another code.
     """
     device = columns.device
-    share = torch.tensor(
-        [0.0, *[own] * config.own_codebooks, *[heard] * config.heard_codebooks], device=device
-    )
+    share = torch.zeros(config.streams, device=device)
+    share[1 : 1 + config.own_codebooks] = own
+    share[1 + config.own_codebooks :] = heard
     draw = torch.rand(columns.shape, generator=generator, device=device)
     live = torch.arange(columns.shape[-1], device=device) > pinned[:, None]
     share = share[None, :, None] * live[:, None]

@@ -19,8 +19,10 @@ import json
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,7 @@ from duplex_model.training.codec_evaluate import evaluate
 from duplex_model.training.codec_losses import PhoneHead, SpectralLoss, phone_loss
 from duplex_model.training.codec_pool import OWN_SHARE, Batch, Pool, build_pool, crops
 from duplex_model.training.codec_quantizer import TrainedQuantizer
+from duplex_model.training.device import add_device_option, ahead, autocast
 from duplex_model.training.progress import ProgressLine, plot, read_records, record
 from duplex_model.training.tts import PHONES
 
@@ -42,6 +45,9 @@ logger = logging.getLogger(__name__)
 
 SAVE_EVERY_S = 60.0
 REPORT_EVERY_S = 10.0
+
+AHEAD_BATCHES = 8
+"""Cut before a GPU asks for them."""
 
 WARM_UP_STEPS = 100
 FINAL_RATE = 0.02
@@ -57,8 +63,15 @@ class CodecTraining:
 
     codec: SpectralConfig = SpectralConfig()
     minutes: float = 20.0
+    device: str = "cpu"
     threads: int = 2
+    workers: int = 2
+    """Processes that synthesise the pools."""
+
     seed: int = 0
+    tier: str = "core"
+    """Of the grammar of the pools."""
+
     pool_hours: float = 3.0
     batch: int = 12
     frames: int = 20
@@ -105,15 +118,16 @@ class CodecTrainer(nn.Module):
 
     def forward(self, batch: Batch, acoustic_levels: int) -> dict[str, Tensor]:
         """Losses of a batch, the one to descend under `total`."""
+        device = batch.heard.device
         latent = self.codec.to_latent(batch.heard[:, None]).transpose(1, 2)
-        with torch.autocast("cpu", enabled=False):
+        with autocast(device, enabled=False):
             semantic = self.quantizer.semantic(latent, 1)
             acoustic = self.quantizer.acoustic(latent, acoustic_levels)
             phones = phone_loss(self.phone_head(semantic.quantized), batch.phones)
             phones_before = phone_loss(self.phone_head(semantic.projected), batch.phones)
         said = self._decode(semantic.quantized.detach(), acoustic.quantized)
         delay = self.codec.config.delay_samples
-        with torch.autocast("cpu", enabled=False):
+        with autocast(device, enabled=False):
             mel, spectral = self.spectral_loss(said[:, delay:], batch.clean[:, :-delay])
         config = self.training_config
         commitment = semantic.commitment + acoustic.commitment
@@ -162,8 +176,9 @@ class Run:
     def __init__(self, training: CodecTraining, folder: Path) -> None:
         self.training = training
         self.folder = folder
+        self.device = torch.device(training.device)
         torch.manual_seed(training.seed)
-        self.trainer = CodecTrainer(training)
+        self.trainer = CodecTrainer(training).to(self.device)
         decayed = [p for p in self.trainer.parameters() if p.dim() > 1]
         others = [p for p in self.trainer.parameters() if p.dim() <= 1]
         groups = [{"params": decayed, "weight_decay": 0.01}, {"params": others, "weight_decay": 0.0}]
@@ -172,7 +187,7 @@ class Run:
 
     def resume(self) -> None:
         """Goes on where `save` left it."""
-        state = torch.load(self.folder / "state.pt", weights_only=True)
+        state = torch.load(self.folder / "state.pt", map_location=self.device, weights_only=True)
         self.trainer.load_state_dict(state["trainer"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.progress = Progress(**state["progress"])
@@ -185,38 +200,46 @@ class Run:
             "progress": asdict(self.progress),
         }
         _write(self.folder / "state.pt", lambda path: torch.save(state, path))
-        tensors = {name: tensor.half() for name, tensor in self.trainer.codec.state_dict().items()}
+        tensors = {name: tensor.half().cpu() for name, tensor in self.trainer.codec.state_dict().items()}
         metadata = {"config": json.dumps(asdict(self.training.codec))}
         _write(self.folder / "codec.safetensors", lambda path: save_file(tensors, path, metadata))
 
-    def step(self, batch: Batch, share: float) -> dict[str, float]:
-        """Descends once; `share` of the time has passed."""
+    def step(self, batch: Batch, share: float) -> dict[str, Tensor]:
+        """Descends once; `share` of the time has passed. Its losses are left on the device, not waited for."""
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(self.training.learning_rate, share, self.progress.step)
         levels = self.training.codec.codebooks - 1
         if torch.rand(()) < SHORT_CHAIN_SHARE:
             levels = int(torch.randint(1, levels + 1, ()))
-        with torch.autocast("cpu", torch.bfloat16):
-            losses = self.trainer(batch, levels)
+        with autocast(self.device):
+            losses = self.trainer(batch.to(self.device), levels)
         self.optimiser.zero_grad(set_to_none=True)
         losses["total"].backward()
         nn.utils.clip_grad_norm_(self.trainer.parameters(), 1.0)
         self.optimiser.step()
         self.progress.step += 1
-        return {name: float(loss.detach()) for name, loss in losses.items()}
+        return {name: loss.detach() for name, loss in losses.items()}
+
+    def _batches(self, pool: Pool) -> Iterator[Batch]:
+        """Random crops for ever; for a GPU they are cut and moved beside it."""
+        training = self.training
+        rng = np.random.default_rng([training.seed, self.progress.step])
+        cut = partial(crops, pool, rng, count=training.batch, frames=training.frames, slots=training.slots)
+        found = (cut().to(self.device) for _ in count())
+        return found if self.device.type == "cpu" else ahead(found, AHEAD_BATCHES)
 
     def train(self, pool: Pool) -> None:
         """Trains until the minutes are over."""
         training, progress = self.training, self.progress
-        rng = np.random.default_rng([training.seed, progress.step])
         budget_s = training.minutes * 60
         started_s = time.monotonic() - progress.elapsed_s
         reported_s = saved_s = progress.elapsed_s
-        recent: list[dict[str, float]] = []
+        recent: list[dict[str, Tensor]] = []
         line = ProgressLine()
         self.trainer.train()
+        found = self._batches(pool)
         while progress.elapsed_s < budget_s:
-            batch = crops(pool, rng, count=training.batch, frames=training.frames, slots=training.slots)
+            batch = next(found)
             recent.append(self.step(batch, progress.elapsed_s / budget_s))
             progress.elapsed_s = time.monotonic() - started_s
             if progress.elapsed_s - reported_s >= REPORT_EVERY_S:
@@ -229,13 +252,18 @@ class Run:
         line.end()
         self.save()
 
-    def _report(self, line: ProgressLine, recent: list[dict[str, float]], seconds: float) -> None:
-        figures = {name: sum(losses[name] for losses in recent) / len(recent) for name in recent[0]}
+    def _report(self, line: ProgressLine, recent: list[dict[str, Tensor]], seconds: float) -> None:
+        figures = means(recent)
         figures["steps_per_s"] = len(recent) / seconds
         elapsed_s, budget_s = self.progress.elapsed_s, 60 * self.training.minutes
         record(self.folder / "losses.jsonl", {"step": self.progress.step, "elapsed_s": elapsed_s} | figures)
         text = "  ".join(f"{name} {value:.3f}" for name, value in figures.items())
         line.show(elapsed_s, elapsed_s / budget_s, budget_s - elapsed_s, f"step {self.progress.step}  {text}")
+
+
+def means(recent: Sequence[Mapping[str, Tensor]]) -> dict[str, float]:
+    """The means of each of the losses of some steps."""
+    return {name: float(torch.stack([losses[name] for losses in recent]).mean()) for name in recent[0]}
 
 
 def _write(path: Path, write: Callable[[Path], object]) -> None:
@@ -249,7 +277,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m duplex_model.training.codec", description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float)
+    add_device_option(parser)
     parser.add_argument("--threads", type=int)
+    parser.add_argument("--workers", type=int, help="processes that synthesise (default: as threads)")
+    parser.add_argument("--batch", type=int, help="crops of a batch")
+    parser.add_argument("--tier", help="of the grammar (core)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--pool-hours", type=float)
     parser.add_argument(
@@ -258,7 +290,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    names = ("minutes", "threads", "seed", "pool_hours")
+    given.workers = given.workers or given.threads
+    names = ("minutes", "device", "threads", "workers", "seed", "tier", "pool_hours", "batch")
     chosen: dict[str, Any] = {
         name: getattr(given, name) for name in names if getattr(given, name) is not None
     }
@@ -278,6 +311,7 @@ def train(training: CodecTraining, folder: Path, *, resume: bool = False) -> dic
     run.train(pool)
     if (folder / "losses.jsonl").exists():
         plot(folder / "losses.png", read_records(folder / "losses.jsonl"), "elapsed_s")
+    run.trainer.cpu()
     results = evaluate(run.trainer.codec, run.trainer.phone_head, held_out, pool, training.slots)
     _write(folder / "evaluation.json", lambda path: path.write_text(json.dumps(results, indent=2) + "\n"))
     logger.info("%s", json.dumps(results))
@@ -292,9 +326,10 @@ def _pool(
         pool = build_pool(
             seconds=seconds,
             seed=training.seed,
-            workers=training.threads,
+            workers=training.workers,
             held_out=held_out,
             own_share=own_share,
+            tier=training.tier,
         )
         pool.save(folder)
     return Pool.open(folder)

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from duplex_model.contract import FRAME_SAMPLES, SAMPLE_RATE_HZ
 from duplex_model.training.augment import augment
+from duplex_model.training.device import moved
 from duplex_model.training.grammar import Grammar, load_grammar
 from duplex_model.training.grammar.pair import Language
 from duplex_model.training.split import is_training
@@ -82,6 +83,14 @@ class Batch:
     phones: Tensor
     """int64 [B, T, slots]."""
 
+    def to(self, device: torch.device) -> Batch:
+        """The same on `device`."""
+        return Batch(
+            clean=moved(self.clean, device),
+            heard=moved(self.heard, device),
+            phones=moved(self.phones, device),
+        )
+
 
 def crops(pool: Pool, rng: np.random.Generator, *, count: int, frames: int, slots: Sequence[int]) -> Batch:
     """Random crops of a pool, half of them heard as they were said; as loud as may be, but meant at one level.
@@ -109,7 +118,13 @@ def crops(pool: Pool, rng: np.random.Generator, *, count: int, frames: int, slot
 
 
 def build_pool(
-    *, seconds: float, seed: int, workers: int, held_out: bool = False, own_share: float = OWN_SHARE
+    *,
+    seconds: float,
+    seed: int,
+    workers: int,
+    held_out: bool = False,
+    own_share: float = OWN_SHARE,
+    tier: str = "core",
 ) -> Pool:
     """Synthesises a pool of about `seconds`.
 
@@ -119,9 +134,10 @@ def build_pool(
         workers: processes.
         held_out: with voices and sentences that are never trained on.
         own_share: of sentences in the interpreter's own voices; with `held_out` those are never trained on.
+        tier: of the grammar.
     """
     voices = partial(random_voice, held_out=held_out, own_share=own_share)
-    work = partial(_passage, voices, held_out)
+    work = partial(_passage, voices, held_out, tier)
     seeds = [seed * 1_000_003 + number for number in range(max(1, round(seconds / PASSAGE_S)))]
     if workers <= 1:
         return _joined(map(work, seeds))
@@ -158,27 +174,29 @@ def passage(
     return _joined(iter(scenes))
 
 
-def _passage(voice: Callable[[random.Random, Language], SpeakingVoice], held_out: bool, seed: int) -> Pool:
-    return passage(random.Random(seed), partial(_sentence, held_out), voice)
+def _passage(
+    voice: Callable[[random.Random, Language], SpeakingVoice], held_out: bool, tier: str, seed: int
+) -> Pool:
+    return passage(random.Random(seed), partial(_sentence, held_out, tier), voice)
 
 
-def _sentence(held_out: bool, rng: random.Random, language: Language) -> str:
+def _sentence(held_out: bool, tier: str, rng: random.Random, language: Language) -> str:
     if held_out or rng.random() > WORDS_SHARE:
-        return _pair_text(held_out, rng, language)
-    words = [word for _ in range(3) for word in _pair_text(held_out, rng, language).split()]
+        return _pair_text(held_out, tier, rng, language)
+    words = [word for _ in range(3) for word in _pair_text(held_out, tier, rng, language).split()]
     return " ".join(rng.sample(words, min(len(words), rng.randint(3, 9))))
 
 
-def _pair_text(held_out: bool, rng: random.Random, language: Language) -> str:
+def _pair_text(held_out: bool, tier: str, rng: random.Random, language: Language) -> str:
     while True:
-        pair = _grammar().sample(rng)
+        pair = _grammar(tier).sample(rng)
         if is_training(pair) != held_out:
             return pair.text(language)
 
 
 @lru_cache(maxsize=1)
-def _grammar() -> Grammar:
-    return load_grammar("core")
+def _grammar(tier: str) -> Grammar:
+    return load_grammar(tier)
 
 
 def _scene(rng: random.Random, utterance: Utterance) -> Pool:

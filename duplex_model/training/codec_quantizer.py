@@ -80,7 +80,7 @@ class TrainedChain(nn.Module):
         uses.mul_(self.decay).index_add_(0, nearest, torch.ones_like(residual[:, 0]))
         sums.mul_(self.decay).index_add_(0, nearest, residual)
         unused = uses < MIN_USE
-        picked = residual[torch.randint(len(residual), (len(uses),))]
+        picked = residual[torch.randint(len(residual), (len(uses),), device=residual.device)]
         sums.copy_(torch.where(unused[:, None], FRESH_USE * picked, sums))
         uses.masked_fill_(unused, FRESH_USE)
         self.chain.centroids[level] = sums / uses[:, None]

@@ -12,8 +12,10 @@ import argparse
 import json
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +24,12 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from duplex_model.spectral import SpectralCodec
-from duplex_model.training.codec import learning_rate
+from duplex_model.training.codec import AHEAD_BATCHES, learning_rate, means
 from duplex_model.training.codec_evaluate import mel_l1
 from duplex_model.training.codec_losses import SpectralLoss
 from duplex_model.training.codec_pool import Pool, build_pool, crops, to_pcm
 from duplex_model.training.corpus import load_codec
+from duplex_model.training.device import add_device_option, ahead, autocast, moved
 from duplex_model.training.progress import ProgressLine, record
 
 logger = logging.getLogger(__name__)
@@ -40,8 +43,15 @@ class Refining:
     """How a decoder is refined."""
 
     minutes: float = 10.0
+    device: str = "cpu"
     threads: int = 2
+    workers: int = 2
+    """Processes that synthesise the pools."""
+
     seed: int = 1
+    tier: str = "core"
+    """Of the grammar of the pools."""
+
     pool_hours: float = 1.0
     batch: int = 12
     frames: int = 20
@@ -62,15 +72,15 @@ class Refined(nn.Module):
         """Parameters that no code depends on."""
         quantizer = self.codec.quantizer
         parts = (self.codec.decoder, quantizer.rvq_first.output_proj, quantizer.rvq_rest.output_proj)
-        return [parameter for part in parts for parameter in part.parameters()]
+        return [parameter for part in parts for parameter in part.requires_grad_(True).parameters()]
 
     def forward(self, clean: Tensor) -> dict[str, Tensor]:
         """Losses of decoding what [B, 1920 T] is encoded as, the one to descend under `total`."""
-        with torch.no_grad(), torch.autocast("cpu", enabled=False):
+        with torch.no_grad(), autocast(clean.device, enabled=False):
             codes = self.codec.encode(clean[:, None])
         said = self.codec.decode(codes).squeeze(1)
         delay = self.codec.config.delay_samples
-        with torch.autocast("cpu", enabled=False):
+        with autocast(clean.device, enabled=False):
             mel, spectral = self.loss(said[:, delay:], clean[:, :-delay])
         return {"total": mel + spectral, "mel": mel, "spectral": spectral}
 
@@ -78,30 +88,31 @@ class Refined(nn.Module):
 def refine(codec: SpectralCodec, pool: Pool, refining: Refining, folder: Path) -> None:
     """Trains until the minutes are over; `folder` gets the codec and its losses."""
     torch.manual_seed(refining.seed)
-    rng = np.random.default_rng(refining.seed)
-    model = Refined(codec)
+    device = torch.device(refining.device)
+    model = Refined(codec).to(device)
+    found = _clean(pool, refining, device)
     parameters = model.trained()
     optimiser = torch.optim.AdamW(parameters, lr=refining.learning_rate, betas=(0.8, 0.99), fused=True)
     budget_s = 60 * refining.minutes
     started_s = time.monotonic()
     elapsed_s = reported_s = saved_s = 0.0
     step, line = 0, ProgressLine()
-    recent: list[dict[str, float]] = []
+    recent: list[dict[str, Tensor]] = []
     while elapsed_s < budget_s:
-        clean = crops(pool, rng, count=refining.batch, frames=refining.frames, slots=(0,)).clean
+        clean = next(found)
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(refining.learning_rate, elapsed_s / budget_s, step)
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast(device):
             losses = model(clean)
         optimiser.zero_grad(set_to_none=True)
         losses["total"].backward()
         nn.utils.clip_grad_norm_(parameters, 1.0)
         optimiser.step()
         step += 1
-        recent.append({name: float(loss.detach()) for name, loss in losses.items()})
+        recent.append({name: loss.detach() for name, loss in losses.items()})
         elapsed_s = time.monotonic() - started_s
         if elapsed_s - reported_s >= REPORT_EVERY_S:
-            figures = {name: sum(losses[name] for losses in recent) / len(recent) for name in recent[0]}
+            figures = means(recent)
             record(folder / "refined.jsonl", {"step": step, "elapsed_s": elapsed_s} | figures)
             text = "  ".join(f"{name} {value:.3f}" for name, value in figures.items())
             line.show(elapsed_s, elapsed_s / budget_s, budget_s - elapsed_s, f"step {step}  {text}")
@@ -114,9 +125,17 @@ def refine(codec: SpectralCodec, pool: Pool, refining: Refining, folder: Path) -
     save(codec, folder)
 
 
+def _clean(pool: Pool, refining: Refining, device: torch.device) -> Iterator[Tensor]:
+    """Random crops for ever, [B, 1920 T] each; for a GPU they are cut and moved beside it."""
+    rng = np.random.default_rng(refining.seed)
+    cut = partial(crops, pool, rng, count=refining.batch, frames=refining.frames, slots=(0,))
+    found = (moved(cut().clean, device) for _ in count())
+    return found if device.type == "cpu" else ahead(found, AHEAD_BATCHES)
+
+
 def save(codec: SpectralCodec, folder: Path) -> None:
     """Writes `codec.safetensors` in float16; a reader finds the old or the new, never half."""
-    tensors = {name: tensor.half() for name, tensor in codec.state_dict().items()}
+    tensors = {name: tensor.half().cpu() for name, tensor in codec.state_dict().items()}
     partial = folder / "codec.partial"
     save_file(tensors, partial, {"config": json.dumps(asdict(codec.config))})
     partial.replace(folder / "codec.safetensors")
@@ -124,7 +143,7 @@ def save(codec: SpectralCodec, folder: Path) -> None:
 
 @torch.no_grad()
 def heard_error(codec: SpectralCodec, pool: Pool) -> float:
-    """Mel distance, as in the codec's own evaluation, of a whole pool."""
+    """Mel distance, as in the codec's own evaluation, of a whole pool; `codec` is on the CPU."""
     clean = to_pcm(np.asarray(pool.clean))
     clean = clean[: len(clean) // codec.config.frame_samples * codec.config.frame_samples]
     said = codec.decode(codec.encode(clean[None, None]))[0, 0]
@@ -138,24 +157,41 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--codec", type=Path, required=True, help="folder of codec.safetensors")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=10.0)
+    add_device_option(parser)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--workers", type=int, help="processes that synthesise (default: as threads)")
+    parser.add_argument("--batch", type=int, default=Refining.batch, help="crops of a batch")
+    parser.add_argument("--tier", default="core", help="of the grammar")
     parser.add_argument("--pool-hours", type=float, default=1.0)
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(given.threads)
     given.out.mkdir(parents=True, exist_ok=True)
-    refining = Refining(minutes=given.minutes, threads=given.threads, pool_hours=given.pool_hours)
+    refining = Refining(
+        minutes=given.minutes,
+        device=given.device,
+        threads=given.threads,
+        workers=given.workers or given.threads,
+        tier=given.tier,
+        pool_hours=given.pool_hours,
+        batch=given.batch,
+    )
     codec = load_codec(given.codec)
     seconds = 3600 * refining.pool_hours
     pool, held_out = (
         build_pool(
-            seconds=length, seed=refining.seed, workers=refining.threads, held_out=apart, own_share=1.0
+            seconds=length,
+            seed=refining.seed,
+            workers=refining.workers,
+            held_out=apart,
+            own_share=1.0,
+            tier=refining.tier,
         )
         for length, apart in ((seconds, False), (min(240.0, seconds), True))
     )
     before = heard_error(codec, held_out)
     refine(codec, pool, refining, given.out)
-    after = heard_error(codec, held_out)
+    after = heard_error(codec.cpu(), held_out)
     logger.info(
         "mel distance on sentences never trained on, own voices: %.3f before, %.3f after", before, after
     )

@@ -4,7 +4,8 @@
 
 A folder has `corpus.json` (how it was made), `voices.safetensors` (clips for voice prompts) and shards. Each shard
 is made from the seed and its number alone, and written whole or not at all, so that a run that was stopped goes on
-where it was. A shard of N dialogues is a pair of files:
+where it was. Processes compose and synthesise on the CPU; each encodes on the GPU where there is one, in large batches,
+while the others compose. A shard of N dialogues is a pair of files:
 
     shard-00000.safetensors   the rows of `rows.Rows` one dialogue after the other, and `offsets` [N + 1] in frames
     shard-00000.json          [N] of what each dialogue is
@@ -20,6 +21,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -30,11 +32,18 @@ import torch
 from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
+from torch import Tensor
 
-from duplex_model.config import SpectralConfig
+from duplex_model.checkpoint import SafetensorsFile, Shards, load_spectral
+from duplex_model.codec import prompt_codes_of
+from duplex_model.config import PromptCodes, SpectralConfig
 from duplex_model.contract import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ
+from duplex_model.description import read_description
+from duplex_model.errors import CheckpointError
 from duplex_model.prompt import tagged_role
+from duplex_model.source import whole_or_shards
 from duplex_model.spectral import SpectralCodec
+from duplex_model.training.device import add_device_option, moved
 from duplex_model.training.dialogue import Dialogue, Materials, Turn
 from duplex_model.training.grammar import load_grammar
 from duplex_model.training.kinds import compose
@@ -48,10 +57,8 @@ SHARD_DIALOGUES = 256
 CLIP_FRAMES = 38
 """Of a clip for a voice prompt: 3 s."""
 
-_BATCH_FRAMES = 400  # encoded at once; larger batches leave the cache of a CPU core
-_SETTLED_S = 2.0  # after which a steady sound has steady codes
-_SINE_HZ = 440
-_SINE_LEVEL = 0.5
+_BATCH_FRAMES = {"cpu": 400, "cuda": 8000}
+"""Encoded at once: what stays in the cache of a CPU core; what fills a GPU and takes a gigabyte there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +66,7 @@ class CorpusPlan:
     """How a corpus is made."""
 
     codec: Path
-    """Folder of `codec.safetensors`."""
+    """Folder of `codec.safetensors`, or of a checkpoint that has this codec."""
 
     tokenizer: Path
     tier: str = "core"
@@ -69,6 +76,9 @@ class CorpusPlan:
 
     clips: int = 64
     """Of each own voice."""
+
+    device: str = "cpu"
+    """To encode on."""
 
 
 @dataclass(frozen=True)
@@ -82,11 +92,19 @@ class Shard:
 class Maker:
     """Makes shards: the materials, the spelling and the codec of one process."""
 
-    def __init__(self, materials: Materials, spelling: Spelling, encode: Encode) -> None:
+    def __init__(
+        self,
+        materials: Materials,
+        spelling: Spelling,
+        encode: Encode,
+        codes: PromptCodes,
+        batch_frames: int = _BATCH_FRAMES["cpu"],
+    ) -> None:
         self.materials = materials
         self.spelling = spelling
         self.encode = encode
-        self.silence, self.sine = settled_codes(encode)
+        self.codes = codes
+        self.batch_frames = batch_frames
 
     @classmethod
     def of(cls, plan: CorpusPlan) -> Maker:
@@ -94,13 +112,23 @@ class Maker:
         spelling = Spelling(plan.tokenizer.read_bytes())
         make = held_out_materials if plan.held_out else training_materials
         materials = make(load_grammar(plan.tier), lambda word: len(spelling.pieces(word)))
-        return cls(materials, spelling, load_codec(plan.codec).encode)
+        codec = load_codec(plan.codec)
+        codes = codes_of(plan.codec, codec)
+        device = torch.device(plan.device)
+        codec.to(device)
+
+        def encode(pcm: Tensor) -> Tensor:
+            return codec.encode(moved(pcm, device)).cpu()
+
+        return cls(materials, spelling, encode, codes, _BATCH_FRAMES[device.type])
 
     def shard(self, seed: int, number: int, count: int) -> Shard:
         """The shard of a number, always the same for the same seed."""
         seeds = (f"{seed}/{number * SHARD_DIALOGUES + index}" for index in range(count))
         dialogues = [compose(random.Random(text), self.materials) for text in seeds]
-        rows = rows_of(dialogues, self.spelling, self.encode, self.silence, batch_frames=_BATCH_FRAMES)
+        rows = rows_of(
+            dialogues, self.spelling, self.encode, self.codes.silence, batch_frames=self.batch_frames
+        )
         return Shard(rows, [self._about(dialogue) for dialogue in dialogues])
 
     def clips(self, seed: int, count: int) -> dict[str, NDArray[np.int16]]:
@@ -146,24 +174,37 @@ def _about_turn(turn: Turn) -> dict[str, Any]:
     return about | {"pair": pair, "start_s": round(turn.start_s, 3), "end_s": round(turn.end_s, 3)}
 
 
-def settled_codes(encode: Encode) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Codes of a silent frame, and of a frame of 440 Hz at half scale, as prompts are made of."""
-    frames = round(_SETTLED_S / FRAME_S)
-    phase = 2 * np.pi * _SINE_HZ / SAMPLE_RATE_HZ * np.arange(frames * FRAME_SAMPLES)
-    sine = _SINE_LEVEL * np.sin(phase, dtype=np.float32)
-    pcm = torch.from_numpy(np.stack([np.zeros_like(sine), sine]))[:, None]
-    with torch.inference_mode():
-        silent, sounding = encode(pcm)[:, :, -1].tolist()
-    return tuple(silent), tuple(sounding)
-
-
 def load_codec(folder: Path) -> SpectralCodec:
-    """The codec that its trainer left in `folder`."""
-    with safe_open(folder / "codec.safetensors", "pt") as file:
+    """The codec that its trainer left in `folder`, or that of the checkpoint there, on the CPU.
+
+    Raises:
+        CheckpointError: there is neither.
+    """
+    path = folder / "codec.safetensors"
+    described = read_description(folder)
+    if described is not None and isinstance(described.codec, SpectralConfig):
+        with ExitStack() as stack:
+            parts = whole_or_shards(folder, described.codec_file)
+            files = [stack.enter_context(SafetensorsFile(part)) for part in parts]
+            return load_spectral(described.codec, Shards(files))
+    if not path.is_file():
+        raise CheckpointError(
+            f"expected codec.safetensors or a checkpoint with its codec in {folder}, got neither"
+        )
+    with safe_open(path, "pt") as file:
         codec = SpectralCodec(SpectralConfig(**json.loads(file.metadata()["config"])))
         names = file.keys()  # noqa: SIM118 - not a mapping
         codec.load_state_dict({name: file.get_tensor(name).float() for name in names})
     return codec.eval()
+
+
+def codes_of(folder: Path, codec: SpectralCodec) -> PromptCodes:
+    """Silence and sine as the checkpoint in `folder` was trained with them, or else as `codec` encodes them.
+
+    The sine's lie close to the edges of their cells: computed elsewhere, one or the other may come out differently.
+    """
+    described = read_description(folder)
+    return prompt_codes_of(codec) if described is None else described.prompt_codes
 
 
 def write_shard(shard: Shard, path: Path) -> None:
@@ -266,7 +307,7 @@ def _prepare(plan: CorpusPlan, folder: Path) -> None:
     clips = maker.clips(plan.seed, plan.clips)
     _write(folder / "voices.safetensors", partial(save_file, clips))
     about = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(plan).items()}
-    about |= {"silence": maker.silence, "sine": maker.sine, "text_card": maker.spelling.size}
+    about |= {**asdict(maker.codes), "text_card": maker.spelling.size}
     (folder / "corpus.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
 
 
@@ -275,7 +316,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m duplex_model.training.corpus", description=__doc__.splitlines()[0]
     )
-    parser.add_argument("--codec", type=Path, required=True, help="folder of codec.safetensors")
+    parser.add_argument("--codec", type=Path, required=True, help="folder of the codec, or of a checkpoint")
     parser.add_argument("--tokenizer", type=Path, required=True, help="SentencePiece model")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--dialogues", type=int, required=True, help="to have in the end")
@@ -283,6 +324,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--tier", default="core", help="of the grammar")
     parser.add_argument("--workers", type=int, default=1)
+    add_device_option(parser)
     parser.add_argument("--clips", type=int, default=64, help="for voice prompts, of each own voice")
     parser.add_argument("--held-out", action="store_true", help="what is never trained on, to validate with")
     options = parser.parse_args(arguments)
@@ -294,6 +336,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         seed=options.seed,
         held_out=options.held_out,
         clips=options.clips,
+        device=options.device,
     )
     make_corpus(
         plan, options.out, dialogues=options.dialogues, workers=options.workers, minutes=options.minutes

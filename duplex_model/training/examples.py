@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file
 
-from duplex_model.config import LMConfig
+from duplex_model.config import CheckpointConfig, LMConfig, PromptCodes
 from duplex_model.errors import CheckpointError
-from duplex_model.training.batches import Corpus, Example, Ints, PromptCodes
+from duplex_model.training.batches import Corpus, Example, Ints
 from duplex_model.training.corpus import read_shard
 from duplex_model.training.roles import load_roles
 
@@ -75,6 +75,15 @@ def check_fits(config: LMConfig, corpus: Corpus, facts: CorpusFacts) -> None:
     highest = max(int(max(example.rows.own.max(), example.rows.heard.max())) for example in corpus.examples)
     if highest >= config.card:
         raise CheckpointError(f"expected codes below {config.card}, got {highest}")
+
+
+def check_codes(described: CheckpointConfig, facts: CorpusFacts) -> None:
+    """Raises `CheckpointError` where a checkpoint names another codec's silence and sine than a corpus has."""
+    if described.codec is not None and described.prompt_codes != facts.codes:
+        raise CheckpointError(
+            f"expected a corpus made with the codec of {described.name}, got {facts.codec}: give the folder of the "
+            "checkpoint as the codec of the corpus"
+        )
 
 
 def _facts(folder: Path) -> CorpusFacts:

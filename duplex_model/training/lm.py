@@ -2,11 +2,14 @@
 
     python -m duplex_model.training.lm --corpus DIR --validation DIR --out DIR --minutes 90 --threads 2
     python -m duplex_model.training.lm --corpus DIR --out DIR --minutes 90 --resume
+    python -m duplex_model.training.lm --corpus DIR --out DIR --minutes 10 --from CHECKPOINT_FOLDER
     python -m duplex_model.training.lm --corpus DIR --out DIR --minutes 10 --lora 16 --from CHECKPOINT_FOLDER
 
 The folder then holds `model.safetensors`, `checkpoint.json` and `tokenizer.model`, as the runtime reads them,
 `prompt_codes.json`, `losses.jsonl` and its plot, and `state.pt` to go on from. A run stops by the clock, and its
-learning rate falls by the clock; one that was interrupted goes on with `--resume`, at most a few minutes back.
+learning rate falls by the clock; one that was interrupted goes on with `--resume`, at most a few minutes back. Where
+only an exported checkpoint is left of a run, `--from` goes on from its weights, be they int8 rows, with an optimiser
+that knows nothing yet.
 """
 
 from __future__ import annotations
@@ -14,14 +17,16 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import math
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
 
-from duplex_model.checkpoint import SafetensorsFile, load_lm
+from duplex_model.checkpoint import SafetensorsFile, Shards, load_lm
 from duplex_model.config import (
     CHECKPOINTS,
     CheckpointConfig,
@@ -34,10 +39,12 @@ from duplex_model.config import (
 from duplex_model.description import read_description, write_description
 from duplex_model.errors import CheckpointError
 from duplex_model.lm import RQTransformer
+from duplex_model.source import whole_or_shards
 from duplex_model.text import TextTokenizer
 from duplex_model.training.batches import Chaining, Layout
 from duplex_model.training.corpus import load_codec
-from duplex_model.training.examples import CorpusFacts, CorpusReader, check_fits
+from duplex_model.training.device import add_device_option
+from duplex_model.training.examples import CorpusFacts, CorpusReader, check_codes, check_fits
 from duplex_model.training.lm_losses import LossWeights
 from duplex_model.training.lm_trainer import MODEL_FILE, Training, TrainingOptions, initialise, run
 
@@ -47,6 +54,9 @@ PROMPT_CODES_FILE = "prompt_codes.json"
 TOKENIZER_FILE = "tokenizer.model"
 CONTEXT_FRAMES = 320
 """Attended window: 25.6 s, a prompt of up to 12.8 s in it."""
+
+FURTHER_WARM_UP_STEPS = 200
+"""Where training begins with a trained model."""
 
 _SHAPES: Mapping[str, tuple[int, int, int, int, int]] = {
     "tiny": (64, 2, 2, 32, 1),
@@ -131,14 +141,18 @@ def _described(folder: Path) -> CheckpointConfig:
 
 
 def build_model(options: argparse.Namespace, config: LMConfig) -> RQTransformer:
-    """The model to begin with: that of `--from`, or a new one."""
+    """The model to begin with: that of `--from`, in float32 whatever it is kept in, or a new one."""
     if options.base is None:
         model = RQTransformer(config, sinks=True)
         initialise(model, options.seed)
         return model
     described = _described(options.base)
     window = config.temporal.context
-    with SafetensorsFile(options.base / described.lm_file) as source:
+    paths = whole_or_shards(options.base, described.lm_file)
+    if not paths:
+        raise CheckpointError(f"expected {described.lm_file} or its shards in {options.base}, got none")
+    with ExitStack() as stack:
+        source = Shards([stack.enter_context(SafetensorsFile(path)) for path in paths])
         return load_lm(described, source, dtype=torch.float32, window_frames=window)
 
 
@@ -149,6 +163,8 @@ def train(options: argparse.Namespace) -> None:
     reader = CorpusReader(options.corpus)
     config = find_config(options, reader)
     check_fits(config, reader.read(), reader.facts)
+    if options.base is not None:
+        check_codes(_described(options.base), reader.facts)
     layout = Layout(config=config, codes=reader.facts.codes, max_frames=options.max_frames)
     training = Training(
         build_model(options, config), layout, _training_options(options), torch.device(options.device)
@@ -160,7 +176,14 @@ def train(options: argparse.Namespace) -> None:
     validation = None if options.validation is None else CorpusReader(options.validation).read()
     count = sum(parameter.numel() for parameter in training.model.parameters())
     logger.info("%.1f million weights, at step %d of %s", count / 1e6, training.steps, options.out)
-    run(training, options.out, reader.read, validation, max_steps=options.steps)
+    run(
+        training,
+        options.out,
+        reader.read,
+        validation,
+        max_minutes=options.call_minutes,
+        max_steps=options.steps,
+    )
 
 
 def _write_surroundings(options: argparse.Namespace, config: LMConfig, facts: CorpusFacts) -> None:
@@ -184,14 +207,23 @@ def _training_options(options: argparse.Namespace) -> TrainingOptions:
             muon_lr=options.muon_lr,
             adam_lr=options.adam_lr,
             decay_from=options.decay_from,
+            warm_up_steps=_warm_up_steps(options),
             weights=weights,
             seed=options.seed,
             lora_rank=options.lora,
             bfloat16=not options.float32,
+            compiled=options.compile,
             chaining=Chaining(frames=options.chain_frames),
         ),
         average=options.average,
     )
+
+
+def _warm_up_steps(options: argparse.Namespace) -> int:
+    """As told, or by what is begun with: momentum of nothing must not undo what trained weights know."""
+    if options.warm_up is not None:
+        return int(options.warm_up)
+    return TrainingOptions.warm_up_steps if options.base is None else FURTHER_WARM_UP_STEPS
 
 
 def argument_parser() -> argparse.ArgumentParser:
@@ -212,26 +244,38 @@ def argument_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, required=True, help="of the clock, resumed parts included")
+    parser.add_argument("--call-minutes", type=float, default=math.inf, help="at most, of this call")
     parser.add_argument("--steps", type=int, help="at most, in this call")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--device", default="cpu")
+    add_device_option(parser)
+    parser.add_argument("--compile", action="store_true", help="compile the transformer first")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
     names = ", ".join([*_SHAPES, *CHECKPOINTS])
     parser.add_argument("--config", default="small", help=f"{names}, or a folder of a checkpoint")
     parser.add_argument(
         "--context", type=int, default=CONTEXT_FRAMES, help="frames attended to (default: %(default)s)"
     )
-    parser.add_argument("--from", dest="base", type=Path, help="folder of the checkpoint to begin with")
+    parser.add_argument(
+        "--from",
+        dest="base",
+        type=Path,
+        help="folder of the checkpoint to begin with, exported or in training",
+    )
     parser.add_argument(
         "--lora", type=int, default=0, metavar="RANK", help="train adapters of this rank alone"
     )
-    parser.add_argument("--batch-frames", type=int, default=own.batch_frames)
+    parser.add_argument("--batch-frames", type=int, default=own.batch_frames, help="columns of a batch")
     parser.add_argument("--max-frames", type=int, default=640, help="longer dialogues are cut off")
     parser.add_argument(
         "--chain-frames", type=int, default=180, help="longest chain of dialogues after one prompt"
     )
     parser.add_argument("--muon-lr", type=float, default=own.muon_lr)
     parser.add_argument("--adam-lr", type=float, default=own.adam_lr)
+    parser.add_argument(
+        "--warm-up",
+        type=int,
+        help=f"steps (default: {own.warm_up_steps}, {FURTHER_WARM_UP_STEPS} with --from)",
+    )
     parser.add_argument("--decay-from", type=float, default=own.decay_from, help="share of the time, 0 to 1")
     parser.add_argument(
         "--average", type=float, default=own.average, help="decay of the weights' running average"

@@ -79,23 +79,25 @@ def losses(
     """
     h = model.temporal(model.embed(inputs[..., :-1]), pinned=batch.pinned).flatten(0, 1)
     targets = batch.columns[:, : 1 + model.config.own_codebooks, 1:].transpose(1, 2).flatten(0, 1)
-    text = _text_parts(model, h, targets[:, 0], batch.text_weight[:, 1:].flatten())
+    text = _text_parts(model, h, targets[:, 0], batch.text_weight[:, 1:].flatten(), batch.written)
     own_weight = batch.own_weight[:, :, 1:].transpose(1, 2).flatten(0, 1)
-    own = _own_parts(model, h, targets, own_weight, weights.depth_share, generator)
+    count = max(int(weights.depth_share * batch.own_frames), 1)
+    own = _own_parts(model, h, targets, own_weight, count, generator)
     parts = {**text, **own}
     total = weights.text * text["text"] + weights.semantic * own["semantic"]
     total = total + weights.acoustic * (model.config.own_codebooks - 1) * own["acoustic"]
     if hearing is not None:
-        heard = _hearing_parts(hearing, h, batch.heard_word[:, :-1].flatten())
+        heard = _hearing_parts(hearing, h, batch.heard_word[:, :-1].flatten(), batch.ended)
         parts |= heard
         total = total + weights.hearing * heard["hearing"]
     return Losses(total, {name: value.detach() for name, value in parts.items()})
 
 
-def _text_parts(model: RQTransformer, h: Tensor, target: Tensor, weight: Tensor) -> dict[str, Tensor]:
-    [taught] = weight.nonzero(as_tuple=True)
-    target, weight = target[taught], weight[taught]
-    logits = model.text_logits(h.index_select(0, taught)).float()
+def _text_parts(
+    model: RQTransformer, h: Tensor, target: Tensor, weight: Tensor, written: Tensor
+) -> dict[str, Tensor]:
+    target, weight = target[written], weight[written]
+    logits = model.text_logits(h.index_select(0, written)).float()
     right = (logits.argmax(dim=-1) == target).float()
     padding = target == TEXT_TOKENS.padding
     start = target == TEXT_TOKENS.end_of_padding
@@ -113,7 +115,7 @@ def _own_parts(
     h: Tensor,
     targets: Tensor,
     weight: Tensor,
-    share: float,
+    count: int,
     generator: torch.Generator,
 ) -> dict[str, Tensor]:
     """Of the codes in some of the frames.
@@ -123,13 +125,14 @@ def _own_parts(
         h: [N, D].
         targets: int64 [N, 1 + codebooks].
         weight: [N, codebooks].
-        share: of the frames with any weight.
+        count: how many, of the frames with any weight.
         generator: chooses them.
     """
     liking = weight.amax(dim=1)
     liking = torch.where(liking > 0, liking.clamp(min=_SILENT_SHARE), 0.0)
-    count = max(int(share * int((liking > 0).sum())), 1)
-    chosen = liking.multinomial(count, generator=generator)
+    # As `multinomial` draws without replacement, but without its checks, for which a GPU would have to be waited for.
+    race = liking / torch.empty_like(liking).exponential_(generator=generator)
+    chosen = race.topk(count).indices
     target, weight = targets[chosen], weight[chosen]
     logits = model.depth.teacher_forced(h.index_select(0, chosen), target).float()
     entropies = F.cross_entropy(logits.flatten(0, 1), target[:, 1:].flatten(), reduction="none")
@@ -143,11 +146,11 @@ def _own_parts(
     }
 
 
-def _hearing_parts(hearing: HearingHead, h: Tensor, word: Tensor) -> dict[str, Tensor]:
-    [ended] = (word >= 0).nonzero(as_tuple=True)
+def _hearing_parts(hearing: HearingHead, h: Tensor, word: Tensor, ended: Tensor) -> dict[str, Tensor]:
     logits = hearing(h.index_select(0, ended)).float()
-    right = (logits.argmax(dim=-1) == word[ended]).float()
-    entropies = F.cross_entropy(logits, word[ended], reduction="none")
+    word = word[ended]
+    right = (logits.argmax(dim=-1) == word).float()
+    entropies = F.cross_entropy(logits, word, reduction="none")
     every = torch.ones_like(right)
     return {"hearing": _mean(entropies, every), "hearing_accuracy": _mean(right, every)}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import random
 import time
@@ -20,6 +21,7 @@ from duplex_model.checkpoint import shapes_of
 from duplex_model.lm import RQTransformer
 from duplex_model.training import lora
 from duplex_model.training.batches import Batch, Chaining, Corpus, Layout, batches, noised
+from duplex_model.training.device import ahead, autocast
 from duplex_model.training.lm_losses import HearingHead, Losses, LossWeights, losses
 from duplex_model.training.optim import Average, learning_rate, optimisers, set_learning_rate
 from duplex_model.training.progress import ProgressLine, plot, read_records, record
@@ -33,6 +35,8 @@ PLOT_FILE = "losses.png"
 
 _VALIDATION_EXAMPLES = 160
 _RECORDED_EVERY_STEPS = 10
+_AHEAD_BATCHES = 64
+"""Laid out before a GPU asks for them: more than are sorted by length together, which takes a while."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +51,9 @@ class TrainingOptions:
     adam_lr: float = 3e-3
     decay_from: float = 0.4
     """Share of the time at which the learning rate begins to fall."""
+
+    warm_up_steps: int = 60
+    """Of the rise of the learning rate; more for a model that begins with trained weights and a new optimiser."""
 
     average: float = 0.995
     """Decay of the running average of the weights, which is what is exported; 0 exports the last ones."""
@@ -70,6 +77,9 @@ class TrainingOptions:
 
     lora_rank: int = 0
     """Of adapters that learn in place of the model; 0 trains the model itself."""
+
+    compiled: bool = False
+    """Whether the temporal transformer is compiled, which takes a minute or so before the first step."""
 
 
 def initialise(model: RQTransformer, seed: int) -> None:
@@ -99,6 +109,8 @@ class Training:
         if adapting:
             lora.adapt(model, options.lora_rank)
             model.to(device)
+        if options.compiled:
+            model.transformer.compile(dynamic=True)
         self.hearing = HearingHead(layout.config).to(device)
         self._optimisers = optimisers(
             model,
@@ -112,8 +124,8 @@ class Training:
         self.steps = 0
         self.frames = 0
         self.elapsed_s = 0.0
-        self.skipped = 0
-        """Steps left out because their gradient was not finite."""
+        self.skipped = torch.zeros((), dtype=torch.int64, device=device)
+        """Steps whose gradient was not finite, and taken as zero."""
 
     @property
     def _learning(self) -> dict[str, nn.Parameter]:
@@ -127,7 +139,9 @@ class Training:
     def step(self, batch: Batch) -> Losses:
         """Learns from one batch."""
         options = self.options
-        factor = learning_rate(self.share, self.steps, decay_from=options.decay_from)
+        factor = learning_rate(
+            self.share, self.steps, warm_up_steps=options.warm_up_steps, decay_from=options.decay_from
+        )
         set_learning_rate(self._optimisers, factor)
         batch = batch.to(self.device)
         inputs = noised(
@@ -146,18 +160,20 @@ class Training:
         return found
 
     def _losses(self, batch: Batch, inputs: Tensor) -> Losses:
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.options.bfloat16):
+        with autocast(self.device, self.options.bfloat16):
             return losses(self.model, self.hearing, batch, inputs, self.options.weights, self._generator)
 
     def _descend(self) -> None:
         learning = [*self._learning.values(), *self.hearing.parameters()]
         norm = nn.utils.clip_grad_norm_(learning, self.options.clip, foreach=True)
-        if bool(norm.isfinite()):
-            for optimiser in self._optimisers:
-                optimiser.step()
-            self.average.update()
-        else:
-            self.skipped += 1
+        wrong = ~norm.isfinite()  # stays on the device: to look at it would be to wait for it
+        self.skipped += wrong
+        for parameter in learning:
+            if parameter.grad is not None:
+                parameter.grad.masked_fill_(wrong, 0.0)
+        for optimiser in self._optimisers:
+            optimiser.step()
+        self.average.update()
         for parameter in learning:
             parameter.grad = None
 
@@ -222,7 +238,9 @@ class Training:
             for group, lr in zip(optimiser.param_groups, highest, strict=True):
                 group["highest_lr"] = lr
         self.average.load_state_dict(state["average"])
-        self._generator.set_state(state["generator"].cpu())
+        noise = state["generator"].cpu()
+        if len(noise) == len(self._generator.get_state()):  # of the same kind of device
+            self._generator.set_state(noise)
         self.steps, self.frames, self.elapsed_s = state["steps"], state["frames"], state["elapsed_s"]
 
 
@@ -258,7 +276,7 @@ class Means:
         """The figures of a step."""
         self._steps += 1
         for name, value in parts.items():
-            self._sums[name] = self._sums.get(name, torch.zeros(())) + value.cpu()
+            self._sums[name] = self._sums[name] + value if name in self._sums else value
 
     def take(self) -> dict[str, float]:
         """The means, and begins anew."""
@@ -274,6 +292,7 @@ def run(
     validation: Corpus | None,
     *,
     clock: Callable[[], float] = time.monotonic,
+    max_minutes: float = math.inf,
     max_steps: int | None = None,
 ) -> None:
     """Trains until the minutes are over, and leaves state, model, figures and a plot in `folder`.
@@ -284,7 +303,8 @@ def run(
         read: the corpus, asked for again after every pass: it may have grown.
         validation: what the model does not learn from, or None.
         clock: seconds.
-        max_steps: of this call, for tests.
+        max_minutes: of this call; the learning rate falls by those of the options, of all calls together.
+        max_steps: of this call.
     """
     line = ProgressLine()
     means = Means()
@@ -292,10 +312,11 @@ def run(
     saving, validating = (
         _Due(every, training.elapsed_s) for every in (training.options.save_s, training.options.validate_s)
     )
-    for batch in _endless(training, read):
+    for batch in _on_device(training, _endless(training, read)):
         means.add(training.step(batch).parts)
         training.elapsed_s = before_s + clock() - began_s
         over = training.share >= 1 or training.steps - first_step == max_steps
+        over = over or training.elapsed_s - before_s >= 60 * max_minutes
         if over or training.steps % _RECORDED_EVERY_STEPS == 0:
             _record(training, folder, means.take(), line)
         if validation is not None and (over or validating.at(training.elapsed_s)):
@@ -320,6 +341,13 @@ def _endless(training: Training, read: Callable[[], Corpus]) -> Iterator[Batch]:
         yield from batches(
             corpus, training.layout, rng, batch_frames=options.batch_frames, chaining=options.chaining
         )
+
+
+def _on_device(training: Training, found: Iterator[Batch]) -> Iterator[Batch]:
+    """The batches; for a GPU they are laid out and moved beside it."""
+    if training.device.type == "cpu":
+        return found
+    return ahead((batch.to(training.device) for batch in found), _AHEAD_BATCHES)
 
 
 def _hours(corpus: Corpus) -> float:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from duplex_model.config import NO_INPUT, TEXT_TOKENS, TO_SAMPLE
+from duplex_model.config import NO_INPUT, TEXT_TOKENS, TO_SAMPLE, PromptCodes
 from duplex_model.prompt import hybrid_prompt
 from duplex_model.training.batches import (
     HEARING_DELAY_FRAMES,
@@ -16,7 +16,6 @@ from duplex_model.training.batches import (
     Corpus,
     Example,
     Layout,
-    PromptCodes,
     batches,
     chained,
     collate,

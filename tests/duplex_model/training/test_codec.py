@@ -160,7 +160,7 @@ def test_training_learns_saves_and_goes_on(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     losses = [run.step(crops(pool, rng, count=4, frames=8, slots=QUICK.slots), share=0.0) for _ in range(60)]
     first, last = (
-        {name: np.mean([loss[name] for loss in part]) for name in ("mel", "spectral", "phones")}
+        {name: np.mean([float(loss[name]) for loss in part]) for name in ("mel", "spectral", "phones")}
         for part in (losses[:5], losses[-5:])
     )
     assert all(last[name] < 0.8 * first[name] for name in first), (first, last)

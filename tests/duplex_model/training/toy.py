@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from duplex_model.config import TEXT_TOKENS, DepthConfig, LMConfig, RotaryConfig, TransformerConfig
-from duplex_model.training.batches import Corpus, Example, Layout, PromptCodes
+from duplex_model.config import (
+    TEXT_TOKENS,
+    DepthConfig,
+    LMConfig,
+    PromptCodes,
+    RotaryConfig,
+    TransformerConfig,
+)
+from duplex_model.training.batches import Corpus, Example, Layout
 from duplex_model.training.rows import NO_WORD, Rows
 
 CODEBOOKS = 3
