@@ -2,12 +2,13 @@
 # such as PyTorch's own CPU index for a machine without a GPU.
 PYTHON ?= python3
 TORCH_INDEX ?=
+PLAN ?= cpu
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --disable-pip-version-check --quiet --constraint constraints.txt
 SOURCES := duplex_model webrtc interpreter scenarios tests
 
-.PHONY: help venv run check test test-fast parity lint types bench system-packages constraints clean
+.PHONY: help venv run check test test-fast parity lint types bench train train-toy system-packages constraints clean
 
 help:
 	@echo 'make run              set up, then host a room and print its URL'
@@ -17,6 +18,8 @@ help:
 	@echo 'make parity           the models against an independent implementation, on random weights'
 	@echo 'make lint types       ruff and codespell; mypy --strict'
 	@echo 'make bench            measured figures, with hardware and commit'
+	@echo 'make train-toy        a checkpoint from nothing at toy size, in about a minute, into out/toy'
+	@echo 'make train PLAN=cpu   a checkpoint by a plan of duplex_model/training/plans.yaml, into out/PLAN'
 	@echo 'make venv             only the set-up: .venv with the `interpreter` command'
 	@echo 'make system-packages  what the tests need from the system (Debian, as root)'
 	@echo 'make constraints      renew constraints.txt from a fresh environment'
@@ -49,6 +52,12 @@ types: $(VENV)/.dev-ready
 
 bench: $(VENV)/.dev-ready
 	@$(BIN)/python -m tests.bench
+
+train-toy: $(VENV)/.dev-ready
+	@$(BIN)/python -m duplex_model.training.pipeline toy --work out/toy
+
+train: $(VENV)/.dev-ready
+	@$(BIN)/python -m duplex_model.training.pipeline $(PLAN) --work out/$(PLAN)
 
 system-packages:
 	@.ci/system-packages

@@ -21,7 +21,7 @@ import logging
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ from duplex_model.errors import CheckpointError
 from duplex_model.int8 import QUANTISED, SCALE, quantise_rows
 from duplex_model.source import VOICES_FOLDER, find_files, parse_source, shard_name
 from duplex_model.text import TextTokenizer
+from duplex_model.training.corpus import load_codec as trained_codec
 from duplex_model.training.roles import load_roles
 from duplex_model.voice import SpokenVoice, read_tensors, save_voice
 
@@ -70,7 +71,7 @@ class Parts:
     """Safetensors in the runtime's names; `checkpoint.json` and `prompt_codes.json` stand beside it."""
 
     codec: Path
-    """Safetensors with its `config` in the metadata."""
+    """Safetensors with its `config` in the metadata, or the folder of a checkpoint that has it."""
 
     tokenizer: Path
     voices: Path
@@ -96,7 +97,8 @@ def export(parts: Parts, out: Path) -> CheckpointConfig:
     folder.mkdir(parents=True)
     config = describe(parts)
     write_shards(folder, _LM_FILE, int8_rows(load_file(parts.lm)))
-    halves = {name: tensor.half() for name, tensor in load_file(parts.codec).items()}
+    _, codec = _codec(parts.codec)
+    halves = {name: tensor.half() for name, tensor in codec.items()}
     write_shards(folder, _CODEC_FILE, halves)
     for source, name in (
         (parts.tokenizer, _TEXT_FILE),
@@ -121,7 +123,7 @@ def describe(parts: Parts) -> CheckpointConfig:
         "lm_file": _LM_FILE,
         "codec_file": _CODEC_FILE,
         "text_file": _TEXT_FILE,
-        "codec": {"kind": "spectral", **_codec_numbers(parts.codec)},
+        "codec": {"kind": "spectral", **_codec(parts.codec)[0]},
         "direction_roles": _direction_roles(),
     }
     if (beside / PROMPT_CODES_FILE).is_file():
@@ -144,13 +146,17 @@ def _object(path: Path) -> dict[str, Any]:
     return values
 
 
-def _codec_numbers(path: Path) -> dict[str, Any]:
+def _codec(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The numbers of a codec and its tensors, from its file or from a folder that has it."""
+    if path.is_dir():
+        codec = trained_codec(path)
+        return asdict(codec.config), codec.state_dict()
     try:
         with safe_open(str(path), framework="pt") as file:
             numbers: dict[str, Any] = json.loads((file.metadata() or {})["config"])
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise CheckpointError(f"expected a codec with its config in {path}, got: {error}") from error
-    return numbers
+    return numbers, load_file(path)
 
 
 def _direction_roles() -> dict[str, dict[str, str]]:
@@ -262,7 +268,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         prog="python -m duplex_model.training.export", description=__doc__.splitlines()[0]
     )
     parser.add_argument("--lm", type=Path, required=True, help="model.safetensors of a training run")
-    parser.add_argument("--codec", type=Path, required=True, help="codec.safetensors of a training run")
+    parser.add_argument(
+        "--codec", type=Path, required=True, help="codec.safetensors of a training run, or a checkpoint"
+    )
     parser.add_argument("--tokenizer", type=Path, required=True, help="SentencePiece model")
     parser.add_argument("--voices", type=Path, required=True, help="a folder of voices, or a corpus's clips")
     parser.add_argument("--description", type=Path, required=True, help="JSON: name, licence, domain, ...")

@@ -107,6 +107,17 @@ def test_what_pads_a_row_has_no_weight() -> None:
     assert batch.frames == sum(one.columns.shape[1] - 1 for one in laid)
 
 
+def test_what_is_taught_is_counted_where_it_is_laid_out() -> None:
+    corpus = toy_corpus(5)
+    batch = collate([LAYOUT.lay(example, corpus.voices["ana"][0]) for example in corpus.examples])
+    text, heard = batch.text_weight[:, 1:].flatten(), batch.heard_word[:, :-1].flatten()
+    assert (text[batch.written] > 0).all()
+    assert len(batch.written) == int((text > 0).sum())
+    assert (heard[batch.ended] >= 0).all()
+    assert len(batch.ended) == int((heard >= 0).sum())
+    assert batch.own_frames == int((batch.own_weight[..., 1:].amax(dim=1) > 0).sum())
+
+
 def test_a_pass_gives_every_example_once_in_batches_of_about_one_length() -> None:
     corpus = toy_corpus(60)
     found = list(batches(corpus, LAYOUT, random.Random(1), batch_frames=600))

@@ -16,6 +16,7 @@ from duplex_model.description import write_description
 from duplex_model.errors import CheckpointError
 from duplex_model.source import find_files, parse_source
 from duplex_model.training import export as exporting
+from duplex_model.training.corpus import codes_of, load_codec
 from duplex_model.training.export import Parts, export, int8_rows, main, write_shards
 from tests.duplex_model.tiny_checkpoint import SPECTRAL, spectral_config, write_spectral_checkpoint
 
@@ -150,3 +151,19 @@ def test_prompt_codes_must_be_those_of_the_run(parts: Parts, tmp_path: Path) -> 
     (parts.lm.parent / "prompt_codes.json").write_text(json.dumps({"silence": [1], "sine": [2]}))
     with pytest.raises(CheckpointError, match="prompt_codes.silence to be 4 codes below 32"):
         export(parts, tmp_path / "out")
+
+
+def test_a_codec_is_taken_from_a_checkpoint_as_it_is_there(parts: Parts, tmp_path: Path) -> None:
+    config = export(parts, tmp_path / "first")
+    codec = load_codec(tmp_path / "first")
+    assert codec.config == SPECTRAL
+    assert codes_of(tmp_path / "first", codec) == config.prompt_codes
+    again = export(replace(parts, codec=tmp_path / "first"), tmp_path / "second")
+    assert again == config
+    first, second = (
+        load_file(tmp_path / name / "codec-00001-of-00001.safetensors") for name in ("first", "second")
+    )
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    with pytest.raises(CheckpointError, match="or a checkpoint with its codec in .*nowhere, got neither"):
+        load_codec(tmp_path / "nowhere")

@@ -11,15 +11,17 @@ import numpy as np
 import pytest
 import torch
 from safetensors.numpy import save_file
+from safetensors.torch import load_file
 from sentencepiece import SentencePieceTrainer
 
 from duplex_model.checkpoint import SafetensorsFile, load_lm
-from duplex_model.config import NO_INPUT
+from duplex_model.config import NO_INPUT, SpectralConfig
 from duplex_model.description import read_description, write_description
 from duplex_model.errors import CheckpointError
 from duplex_model.training.corpus import Shard, write_shard
-from duplex_model.training.examples import CorpusReader, check_fits
-from duplex_model.training.lm import describe, main
+from duplex_model.training.examples import CorpusReader, check_codes, check_fits
+from duplex_model.training.export import int8_rows, write_shards
+from duplex_model.training.lm import _warm_up_steps, argument_parser, describe, main
 from tests.duplex_model.training.toy import CODES, CONFIG, TEXT_CARD, toy_corpus
 
 
@@ -129,6 +131,48 @@ def test_adapters_begin_with_a_checkpoint_and_end_as_one(tmp_path: Path) -> None
     assert shapes[0] == shapes[1]
     small = (tmp_path / "out" / "state.pt").stat().st_size
     assert small < (tmp_path / "base" / "state.pt").stat().st_size
+
+
+def test_training_goes_on_from_what_is_left_as_int8_rows(tmp_path: Path) -> None:
+    write_corpus(tmp_path / "corpus")
+    main(arguments(tmp_path, "--minutes", 5, "--steps", 60))
+    trained = load_file(tmp_path / "out" / "model.safetensors")
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    described = read_description(tmp_path / "out")
+    assert described is not None
+    write_shards(kept, "model.safetensors", int8_rows(trained))
+    write_description(kept, described)
+    assert not (kept / "model.safetensors").exists()
+    scratch = records(tmp_path)
+    (tmp_path / "out").rename(tmp_path / "scratch")
+    main(arguments(tmp_path, "--minutes", 5, "--steps", 20, "--from", kept))
+    lines = records(tmp_path)
+    assert lines[0]["text"] < 0.6 * scratch[0]["text"]  # the first ten steps, already
+    assert lines[0]["semantic"] < 0.6 * scratch[0]["semantic"]
+    (kept / "model-00001-of-00001.safetensors").unlink()
+    with pytest.raises(
+        CheckpointError, match=r"expected model.safetensors or its shards in .*kept, got none"
+    ):
+        main(arguments(tmp_path, "--minutes", 5, "--steps", 1, "--from", kept))
+
+
+def test_a_model_whose_codec_has_other_codes_is_not_begun_with(tmp_path: Path) -> None:
+    facts = CorpusReader([write_corpus(tmp_path / "corpus")]).facts
+    shipped = replace(describe(CONFIG, 640), name="shipped", codec=SpectralConfig())
+    check_codes(replace(shipped, prompt_codes=CODES), facts)
+    check_codes(describe(CONFIG, 640), facts)
+    with pytest.raises(CheckpointError, match="expected a corpus made with the codec of shipped"):
+        check_codes(shipped, facts)
+
+
+def test_warming_up_takes_longer_where_something_can_be_lost() -> None:
+    fixed = ["--corpus", "a", "--out", "b", "--minutes", "1"]
+    steps = [
+        _warm_up_steps(argument_parser().parse_args([*fixed, *more]))
+        for more in ([], ["--from", "c"], ["--from", "c", "--warm-up", "7"])
+    ]
+    assert steps == [60, 200, 7]
 
 
 def test_shards_that_are_added_are_read(tmp_path: Path) -> None:

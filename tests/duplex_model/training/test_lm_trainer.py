@@ -71,6 +71,17 @@ def test_the_rule_of_the_toy_language_is_learnt_and_validated_on_other_sentences
     assert last["validation_text"] < 0.3
 
 
+def test_a_call_ends_when_its_minutes_are_over_and_the_next_goes_on(tmp_path: Path) -> None:
+    first = begun()
+    run(first, tmp_path, lambda: toy_corpus(30), None, clock=Clock(), max_minutes=0.1)
+    assert first.elapsed_s == pytest.approx(6, abs=1)
+    second = begun()
+    second.load(tmp_path)
+    run(second, tmp_path, lambda: toy_corpus(30), None, clock=Clock(), max_minutes=0.1)
+    assert second.elapsed_s == pytest.approx(2 * first.elapsed_s, abs=1)
+    assert second.share == pytest.approx(second.elapsed_s / 60)
+
+
 def served(folder: Path) -> RQTransformer:
     config: CheckpointConfig = describe(CONFIG, LAYOUT.max_frames)
     with SafetensorsFile(folder / MODEL_FILE) as source:
