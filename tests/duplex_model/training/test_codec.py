@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from safetensors.torch import load_file
 
 from duplex_model.quantizer import SplitResidualVectorQuantizer
 from duplex_model.spectral import SpectralCodec
-from duplex_model.training import codec_pool
+from duplex_model.training import codec as codec_training
+from duplex_model.training import codec_pool, codec_refine
 from duplex_model.training.codec import TOY, CodecTrainer, Run, learning_rate, start_small, train
 from duplex_model.training.codec_evaluate import mel_l1, silence
 from duplex_model.training.codec_losses import PowerSpectrum, SpectralLoss, phone_loss
@@ -177,6 +179,19 @@ def test_training_learns_saves_and_goes_on(tmp_path: Path) -> None:
     pcm = torch.from_numpy(pool.clean[: 10 * 1920] / np.float32(32767))[None, None]
     ours = run.trainer.codec.decode(run.trainer.codec.encode(pcm))
     torch.testing.assert_close(served.decode(served.encode(pcm)), ours, rtol=0, atol=0.05)
+
+
+@pytest.mark.parametrize("refined", [False, True])
+def test_a_gpu_is_not_waited_for_in_a_step(refined: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tensors without values stand for those of a GPU: whoever looks at one, or mixes it with the CPU's, fails."""
+    for module in (codec_training, codec_refine):
+        monkeypatch.setattr(module, "autocast", lambda device, enabled=True: nullcontext())
+    elsewhere = torch.device("meta")
+    batch = crops(tone_pool(10), np.random.default_rng(0), count=2, frames=8, slots=QUICK.slots).to(elsewhere)
+    trainer = CodecTrainer(QUICK).to(elsewhere).train()
+    losses = codec_refine.Refined(trainer.codec)(batch.clean) if refined else trainer(batch, 7)
+    losses["total"].backward()
+    assert {loss.device for loss in losses.values()} == {elsewhere}
 
 
 def test_a_whole_run_leaves_its_files(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,9 +13,9 @@ import torch
 from duplex_model.checkpoint import SafetensorsFile, load_lm
 from duplex_model.config import CheckpointConfig
 from duplex_model.lm import RQTransformer
-from duplex_model.training.batches import Batch, Corpus, batches, collate
+from duplex_model.training.batches import Batch, Chaining, Corpus, batches, collate, noised
 from duplex_model.training.lm import describe, own_config
-from duplex_model.training.lm_losses import LossWeights
+from duplex_model.training.lm_losses import HearingHead, LossWeights, losses
 from duplex_model.training.lm_trainer import (
     MODEL_FILE,
     STATE_FILE,
@@ -23,6 +24,7 @@ from duplex_model.training.lm_trainer import (
     initialise,
     run,
 )
+from duplex_model.training.optim import optimisers
 from tests.duplex_model.small import randomise
 from tests.duplex_model.training.toy import CONFIG, LAYOUT, toy_corpus
 
@@ -160,6 +162,24 @@ def test_given_frames_teach_nothing() -> None:
     assert found.parts["semantic"] > 1
 
 
+def test_a_gpu_is_not_waited_for_to_know_what_to_compute_next() -> None:
+    """Tensors without values stand for those of a GPU: whoever looks at one, or mixes it with the CPU's, fails."""
+    elsewhere = torch.device("meta")
+    with elsewhere:
+        model, hearing = RQTransformer(CONFIG), HearingHead(CONFIG)
+    chaining = Chaining(frames=100)  # with a prompt, longer than the attended window
+    [batch, *_] = batches(toy_corpus(60), LAYOUT, random.Random(0), batch_frames=800, chaining=chaining)
+    assert batch.columns.shape[2] > CONFIG.temporal.context
+    batch = batch.to(elsewhere)
+    no_generator: Any = None
+    inputs = noised(batch.columns, batch.pinned, CONFIG, no_generator, heard=0.1, own=0.1)
+    found = losses(model, hearing, batch, inputs, LossWeights(), no_generator)
+    found.total.backward()  # type: ignore[no-untyped-call]
+    muon, _ = optimisers(model, hearing.parameters(), muon_lr=0.02, adam_lr=0.003)
+    muon.step()
+    assert {value.device for value in found.parts.values()} == {elsewhere}
+
+
 def test_adapters_learn_and_are_merged_into_what_is_exported(tmp_path: Path) -> None:
     model = RQTransformer(CONFIG)
     randomise(model, seed=4)
@@ -167,8 +187,8 @@ def test_adapters_learn_and_are_merged_into_what_is_exported(tmp_path: Path) -> 
     training = Training(model, LAYOUT, replace(OPTIONS, lora_rank=4, adam_lr=1e-2), CPU)
     corpus = toy_corpus(40)
     batch = one_batch(corpus)
-    losses = [float(training.step(batch).total.detach()) for _ in range(40)]
-    assert losses[-1] < 0.7 * losses[0]
+    totals = [float(training.step(batch).total.detach()) for _ in range(40)]
+    assert totals[-1] < 0.7 * totals[0]
     training.save(tmp_path)
     exported = served(tmp_path)
     training.average.swap()
@@ -186,7 +206,7 @@ def test_adapters_learn_and_are_merged_into_what_is_exported(tmp_path: Path) -> 
     assert torch.equal(
         resumed.model.get_parameter("text_linear.weight"), training.model.get_parameter("text_linear.weight")
     )
-    assert float(resumed.step(batch).total.detach()) < 0.8 * losses[0]
+    assert float(resumed.step(batch).total.detach()) < 0.8 * totals[0]
 
 
 @pytest.mark.parametrize(
