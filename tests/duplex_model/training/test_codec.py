@@ -189,7 +189,8 @@ def test_a_gpu_is_not_waited_for_in_a_step(refined: bool, monkeypatch: pytest.Mo
     elsewhere = torch.device("meta")
     batch = crops(tone_pool(10), np.random.default_rng(0), count=2, frames=8, slots=QUICK.slots).to(elsewhere)
     trainer = CodecTrainer(QUICK).to(elsewhere).train()
-    losses = codec_refine.Refined(trainer.codec)(batch.clean) if refined else trainer(batch, 7)
+    refining = codec_refine.Refined(trainer.codec).to(elsewhere)
+    losses = refining(batch.clean) if refined else trainer(batch, 7)
     losses["total"].backward()
     assert {loss.device for loss in losses.values()} == {elsewhere}
 
