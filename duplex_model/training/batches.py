@@ -21,8 +21,9 @@ from torch import Tensor
 
 from duplex_model.config import NO_INPUT, TEXT_TOKENS, LMConfig, PromptCodes
 from duplex_model.delays import delayed
-from duplex_model.prompt import spoken_frames
+from duplex_model.prompt import PAUSE_FRAMES, spoken_frames
 from duplex_model.training.device import moved
+from duplex_model.training.lessons import situation_label
 from duplex_model.training.rows import NAMES, NO_WORD, Rows
 
 Ints = NDArray[np.int16]
@@ -158,9 +159,16 @@ class Layout:
             delayed(self.config, frames)[:, : total + 1],
             _placed(text, first + 1, total),
             torch.stack([_placed(own, first + 1 + delay, total) for delay in self._own_delays]),
-            _placed(rows.heard_word.astype(np.int64), first + 1 + HEARING_DELAY_FRAMES, total, fill=NO_WORD),
+            self._understood(example, first, total),
             first,
         )
+
+    def _understood(self, example: Example, first: int, total: int) -> Tensor:
+        """Int64 [total + 1]: what is to be answered in each column, see `lessons`."""
+        words = example.rows.heard_word.astype(np.int64)
+        labels = _placed(words, first + 1 + HEARING_DELAY_FRAMES, total, fill=NO_WORD)
+        labels[first + 1 - PAUSE_FRAMES : first + 1] = situation_label(example.situation)
+        return labels
 
     @property
     def _own_delays(self) -> Sequence[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ from duplex_model.config import CheckpointConfig, LMConfig, PromptCodes
 from duplex_model.errors import CheckpointError
 from duplex_model.training.batches import Corpus, Example, Ints
 from duplex_model.training.corpus import read_shard
-from duplex_model.training.roles import load_roles
+from duplex_model.training.lessons import mine_or_not
+from duplex_model.training.roles import Mode, load_roles
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,9 @@ def _examples(path: Path) -> Iterator[Example]:
     shard = read_shard(path)
     abouts: Sequence[Mapping[str, Any]] = shard.about
     for rows, about in zip(shard.rows, abouts, strict=True):
+        if about["mode"] != Mode.TRANSCRIPTION.value:
+            mine = mine_or_not(rows.heard_word, about["turns"], about["language_out"])
+            rows = replace(rows, heard_word=mine)
         yield Example(about["role"], about["own_voice"], rows, _situation(about))
 
 
