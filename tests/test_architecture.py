@@ -70,6 +70,18 @@ def test_duplex_model_knows_no_asyncio() -> None:
         assert "asyncio" not in set(imports(path)), path
 
 
+def test_nothing_at_run_time_imports_the_training() -> None:
+    for package in ALLOWED:
+        for path in modules(package):
+            if "training" in path.relative_to(ROOT).parts:
+                continue
+            for node in ast.walk(ast.parse(path.read_text())):
+                names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+                module = node.module or "" if isinstance(node, ast.ImportFrom) else ""
+                for name in (module, *names):
+                    assert not name.startswith("duplex_model.training"), path.relative_to(ROOT)
+
+
 def test_every_package_is_listed_for_the_wheel() -> None:
     listed = set(_pyproject()["tool"]["setuptools"]["packages"])
     found = {
