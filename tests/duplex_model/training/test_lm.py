@@ -56,6 +56,7 @@ def write_corpus(folder: Path, shards: int = 1, text_card: int = TEXT_CARD) -> P
             "language_in": "es",
             "language_out": "en",
             "role_text": "Interpret.",
+            "turns": [],
         }
         about = [
             {"role": example.role, "own_voice": example.voice, **direction} for example in corpus.examples
