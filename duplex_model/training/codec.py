@@ -19,7 +19,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import count
@@ -40,6 +40,7 @@ from duplex_model.training.codec_quantizer import TrainedQuantizer
 from duplex_model.training.device import add_device_option, ahead, autocast
 from duplex_model.training.progress import ProgressLine, plot, read_records, record
 from duplex_model.training.tts import PHONES
+from duplex_model.training.whole_file import write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -199,10 +200,8 @@ class Run:
             "optimiser": self.optimiser.state_dict(),
             "progress": asdict(self.progress),
         }
-        _write(self.folder / "state.pt", lambda path: torch.save(state, path))
-        tensors = {name: tensor.half().cpu() for name, tensor in self.trainer.codec.state_dict().items()}
-        metadata = {"config": json.dumps(asdict(self.training.codec))}
-        _write(self.folder / "codec.safetensors", lambda path: save_file(tensors, path, metadata))
+        write_whole(self.folder / "state.pt", lambda path: torch.save(state, path))
+        save_codec(self.trainer.codec, self.folder)
 
     def step(self, batch: Batch, share: float) -> dict[str, Tensor]:
         """Descends once; `share` of the time has passed. Its losses are left on the device, not waited for."""
@@ -266,10 +265,11 @@ def means(recent: Sequence[Mapping[str, Tensor]]) -> dict[str, float]:
     return {name: float(torch.stack([losses[name] for losses in recent]).mean()) for name in recent[0]}
 
 
-def _write(path: Path, write: Callable[[Path], object]) -> None:
-    partial = path.with_suffix(".partial")
-    write(partial)
-    partial.replace(path)
+def save_codec(codec: SpectralCodec, folder: Path) -> None:
+    """Writes `codec.safetensors` in float16, with the codec's numbers as its metadata."""
+    tensors = {name: tensor.half().cpu() for name, tensor in codec.state_dict().items()}
+    metadata = {"config": json.dumps(asdict(codec.config))}
+    write_whole(folder / "codec.safetensors", lambda path: save_file(tensors, path, metadata))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -313,7 +313,9 @@ def train(training: CodecTraining, folder: Path, *, resume: bool = False) -> dic
         plot(folder / "losses.png", read_records(folder / "losses.jsonl"), "elapsed_s")
     run.trainer.cpu()
     results = evaluate(run.trainer.codec, run.trainer.phone_head, held_out, pool, training.slots)
-    _write(folder / "evaluation.json", lambda path: path.write_text(json.dumps(results, indent=2) + "\n"))
+    write_whole(
+        folder / "evaluation.json", lambda path: path.write_text(json.dumps(results, indent=2) + "\n")
+    )
     logger.info("%s", json.dumps(results))
     return results
 

@@ -9,22 +9,27 @@ the codec stay valid: this can be done at any time, and again. The learning rate
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from duplex_model.spectral import SpectralCodec
-from duplex_model.training.codec import AHEAD_BATCHES, learning_rate, means
+from duplex_model.training.codec import (
+    AHEAD_BATCHES,
+    REPORT_EVERY_S,
+    SAVE_EVERY_S,
+    learning_rate,
+    means,
+    save_codec,
+)
 from duplex_model.training.codec_evaluate import mel_l1
 from duplex_model.training.codec_losses import SpectralLoss
 from duplex_model.training.codec_pool import Pool, build_pool, crops, to_pcm
@@ -33,9 +38,6 @@ from duplex_model.training.device import add_device_option, ahead, autocast, mov
 from duplex_model.training.progress import ProgressLine, record
 
 logger = logging.getLogger(__name__)
-
-REPORT_EVERY_S = 10.0
-SAVE_EVERY_S = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,10 +121,10 @@ def refine(codec: SpectralCodec, pool: Pool, refining: Refining, folder: Path) -
             recent.clear()
             reported_s = elapsed_s
         if elapsed_s - saved_s >= SAVE_EVERY_S:
-            save(codec, folder)
+            save_codec(codec, folder)
             saved_s = elapsed_s
     line.end()
-    save(codec, folder)
+    save_codec(codec, folder)
 
 
 def _clean(pool: Pool, refining: Refining, device: torch.device) -> Iterator[Tensor]:
@@ -131,14 +133,6 @@ def _clean(pool: Pool, refining: Refining, device: torch.device) -> Iterator[Ten
     cut = partial(crops, pool, rng, count=refining.batch, frames=refining.frames, slots=(0,))
     found = (moved(cut().clean, device) for _ in count())
     return found if device.type == "cpu" else ahead(found, AHEAD_BATCHES)
-
-
-def save(codec: SpectralCodec, folder: Path) -> None:
-    """Writes `codec.safetensors` in float16; a reader finds the old or the new, never half."""
-    tensors = {name: tensor.half().cpu() for name, tensor in codec.state_dict().items()}
-    partial = folder / "codec.partial"
-    save_file(tensors, partial, {"config": json.dumps(asdict(codec.config))})
-    partial.replace(folder / "codec.safetensors")
 
 
 @torch.no_grad()

@@ -19,7 +19,7 @@ import logging
 import multiprocessing
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -50,6 +50,7 @@ from duplex_model.training.kinds import compose
 from duplex_model.training.rows import NAMES, Encode, Rows, rows_of
 from duplex_model.training.stock import LANGUAGES, held_out_materials, training_materials
 from duplex_model.training.vocabulary import Spelling
+from duplex_model.training.whole_file import write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -215,7 +216,7 @@ def write_shard(shard: Shard, path: Path) -> None:
     }
     tensors["offsets"] = np.cumsum([0, *lengths])
     path.with_suffix(".json").write_text(json.dumps(shard.about, ensure_ascii=False), encoding="utf-8")
-    _write(path, partial(save_file, tensors))
+    write_whole(path, partial(save_file, tensors))
 
 
 def read_shard(path: Path) -> Shard:
@@ -227,12 +228,6 @@ def read_shard(path: Path) -> Shard:
         for first, end in zip(offsets[:-1], offsets[1:], strict=True)
     ]
     return Shard(rows, json.loads(path.with_suffix(".json").read_text(encoding="utf-8")))
-
-
-def _write(path: Path, write: Callable[[Path], None]) -> None:
-    unfinished = path.with_suffix(".unfinished")
-    write(unfinished)
-    unfinished.replace(path)
 
 
 @cache
@@ -305,7 +300,7 @@ def _prepare(plan: CorpusPlan, folder: Path) -> None:
         return
     maker = _maker(plan)
     clips = maker.clips(plan.seed, plan.clips)
-    _write(folder / "voices.safetensors", partial(save_file, clips))
+    write_whole(folder / "voices.safetensors", partial(save_file, clips))
     about = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(plan).items()}
     about |= {**asdict(maker.codes), "text_card": maker.spelling.size}
     (folder / "corpus.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")

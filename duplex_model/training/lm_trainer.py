@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import random
 import time
 from collections import defaultdict
@@ -25,6 +24,7 @@ from duplex_model.training.device import ahead, autocast
 from duplex_model.training.lm_losses import HearingHead, Losses, LossWeights, losses
 from duplex_model.training.optim import Average, learning_rate, optimisers, set_learning_rate
 from duplex_model.training.progress import ProgressLine, plot, read_records, record
+from duplex_model.training.whole_file import write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -207,7 +207,7 @@ class Training:
             "frames": self.frames,
             "elapsed_s": self.elapsed_s,
         }
-        _replace(folder / STATE_FILE, lambda path: torch.save(state, path))
+        write_whole(folder / STATE_FILE, lambda path: torch.save(state, path))
         self.export(folder / MODEL_FILE)
 
     def export(self, path: Path) -> None:
@@ -220,7 +220,7 @@ class Training:
             module = name.removesuffix(".weight")
             weight = adapters[module] if module in adapters else self.model.get_parameter(name).detach()
             tensors[name] = weight.float().cpu().contiguous()
-        _replace(path, lambda partial: save_file(tensors, partial))
+        write_whole(path, lambda partial: save_file(tensors, partial))
         self.average.swap()
 
     def load(self, folder: Path) -> None:
@@ -242,13 +242,6 @@ class Training:
         if len(noise) == len(self._generator.get_state()):  # of the same kind of device
             self._generator.set_state(noise)
         self.steps, self.frames, self.elapsed_s = state["steps"], state["frames"], state["elapsed_s"]
-
-
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    """Writes a file that is either the old one or whole."""
-    partial = path.with_name(path.name + ".partial")
-    write(partial)
-    os.replace(partial, path)
 
 
 @dataclass

@@ -15,6 +15,7 @@ import torch
 
 from duplex_model.training.cells import Kind
 from duplex_model.training.scores import CorpusScore, Estimate
+from duplex_model.training.whole_file import write_whole
 
 SHARES = frozenset(
     (
@@ -80,9 +81,8 @@ class Report:
         """Writes JSON, whole or not at all."""
         overall = {name: figure.as_json() for name, figure in self.overall.items()}
         described = {**self.about, "overall": overall, "rows": [row.as_json() for row in self.rows]}
-        unfinished = path.with_suffix(".unfinished")
-        unfinished.write_text(json.dumps(described, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        unfinished.replace(path)
+        text = json.dumps(described, indent=1, ensure_ascii=False) + "\n"
+        write_whole(path, lambda partial: partial.write_text(text, encoding="utf-8"))
 
     def markdown(self) -> str:
         """One table for each question, each figure with its interval and, where it differs, its n."""

@@ -121,7 +121,7 @@ def test_every_cell_can_be_examined_and_reported(planner: Planner, tmp_path: Pat
     report.write(tmp_path / "report.json")
     described = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
     assert [row["cell"] for row in described["rows"]] == names
-    assert not list(tmp_path.glob("*.unfinished"))
+    assert not list(tmp_path.glob("*.partial"))
     by_name = {row["cell"]: row["figures"] for row in described["rows"]}
     assert by_name["silence, simultaneous, es-en"]["silent"]["value"] == 1.0
     assert by_name["held-out combinations, simultaneous, es-en"]["exact_micro"]["value"] == 0.0
