@@ -7,7 +7,7 @@ A head that is dropped after training is asked, beside the text and the voice:
 
 Without the last two the role was ignored: Spanish heard is nearly always to be said in English, whatever the role
 says, and the few dialogues where only the role tells that nothing is to be said taught nothing in 4000 steps. Asked
-at every word, it was understood within 300.
+at every word, it began to matter within 300 and was understood within 600.
 """
 
 from __future__ import annotations
