@@ -18,6 +18,7 @@ from duplex_model.contract import LongCalls, TickGrid
 from duplex_model.engine import NeuralEngine
 from duplex_model.errors import CheckpointError, SpecError
 from duplex_model.fields import Fields
+from duplex_model.fingerprint import file_hash, fingerprint
 from duplex_model.generator import Generator
 from duplex_model.lanes import MAX_LANES
 from duplex_model.lm import RQTransformer
@@ -97,7 +98,8 @@ def build(options: Mapping[str, object], grid: TickGrid, report: Report) -> Neur
     `dtype`, `int8`, `window_frames`, `long_calls` (`sinks`, `refresh`, `restart`), `renewals` (sessions may choose
     among these even if the engine needs no lane to renew calls in), `voices` (a folder, before the user's own and those
     of the checkpoint), `cuda_graph`, `attention` (`eager`, or `triton` to read only the filled part of each session's
-    ring), `gather_ms`, `backlog_frames`, `admit_below`, `threads` (of a CPU, 1).
+    ring), `gather_ms`, `paced` (true; false where time waits for the answers), `backlog_frames`, `admit_below`,
+    `threads` (of a CPU, 1).
 
     Raises:
         SpecError: wrong options, or a device that is too small or not there.
@@ -163,10 +165,15 @@ def load_model(
     report(0.9, "making room for the lanes")
     voices = (*options.voices, *([] if files.voice_folder is None else [files.voice_folder]))
     generator = Generator(lm, options.lanes, config.generation)
+    can = capabilities(config, lanes=options.lanes, window_frames=lm.config.temporal.context)
     model = NeuralModel(
         codec,
         generator,
-        capabilities=capabilities(config, lanes=options.lanes, window_frames=lm.config.temporal.context),
+        capabilities=replace(
+            can,
+            fingerprint=fingerprint((*files.lm, *files.codec, files.text)),
+            voices={name: file_hash(path) for name, path in list_voices(voices).items()},
+        ),
         prompter=HybridPrompter(
             config, lm.config, codec, tokenizer, voices, default_voice=_default_voice(config, files, voices)
         ),
@@ -259,6 +266,7 @@ def _read_options(fields: Fields) -> NeuralOptions:
         attention=attention,
         engine=EngineOptions(
             gather_s=fields.number("gather_ms", 0.0, 80.0, 10.0) / 1000,
+            paced=fields.flag("paced", True),
             backlog_frames=fields.integer("backlog_frames", 1, 1000, 12),
             admit_below=fields.number("admit_below", 0.0, 1.0) if fields.has("admit_below") else None,
         ),

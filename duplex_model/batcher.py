@@ -49,6 +49,9 @@ class EngineOptions:
     gather_s: float = 0.010
     """Longest wait after a tick for frames on their way; it ends when every frame expected is there."""
 
+    paced: bool = True
+    """Whether answers are due in the grid's time; where time waits for them, everything is done at once."""
+
     backlog_frames: int = 12
     """Most frames of a session that wait; beyond it the oldest is dropped, for nobody wants to hear it any more."""
 
@@ -99,7 +102,7 @@ class Batcher:
         self.now_s = now_s
         self._model = model
         self._options = options
-        self._scheduler = Scheduler(grid, options.gather_s)
+        self._scheduler = Scheduler(grid, options.gather_s, options.paced)
         self._slow_s = inf if options.admit_below is None else options.admit_below * grid.period_s
         lanes = self.capabilities.lanes
         self._pcm = np.zeros((lanes, FRAME_SAMPLES), dtype=np.float32)

@@ -144,6 +144,11 @@ def capabilities(config: CheckpointConfig, *, lanes: int, window_frames: int | N
         context_frames=window_frames or config.window_frames,
         domain=domain_of(config),
         demonstration=config.demonstration,
+        transcribes=frozenset(
+            heard
+            for heard in config.languages
+            if "transcription" in config.direction_roles.get(f"{heard}-{heard}", {})
+        ),
     )
 
 

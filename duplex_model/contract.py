@@ -134,6 +134,16 @@ class Capabilities:
     demonstration: Mapping[str, str] = field(default_factory=dict)
     """Language -> what everybody in a meeting must be told of a checkpoint that only demonstrates; empty for others."""
 
+    transcribes: frozenset[str] = frozenset()
+    """Languages in which what is heard can be written down: a session from the language into itself, `Mode`
+    transcription."""
+
+    fingerprint: str = ""
+    """SHA-256 that names the checkpoint's files (see `fingerprint`); empty where it has none."""
+
+    voices: Mapping[str, str] = field(default_factory=dict)
+    """Name of every voice a prompt may name -> SHA-256 of its file."""
+
     def serves(self, language_in: str, language_out: str) -> bool:
         """Whether speech in `language_in` can be answered in `language_out`."""
         spoken = self.languages.get(language_in, frozenset()) | self.languages.get("*", frozenset())

@@ -7,12 +7,13 @@
     ├── EngineFull         every lane is taken; nobody was slowed down
     ├── Unsupported        this checkpoint cannot do what was asked (see `Capabilities`)
     ├── SpecError          no engine can be built from these options
+    ├── EspeakError        espeak-ng or one of its voices is missing
     ├── SessionClosed      the session was closed, by its owner or with its engine
     ├── WireError          the other end of an engine's socket sent what is no message
     └── SessionFailed      this session's lane failed; other sessions go on
         └── EngineDied         the engine's process or device is gone; all its sessions failed with it
 
-The first six are the caller's to mend, the last three are the engine's fault.
+The first seven are the caller's to mend, the last three are the engine's fault.
 """
 
 from __future__ import annotations
@@ -44,6 +45,10 @@ class Unsupported(DuplexModelError):
 
 class SpecError(DuplexModelError):
     """An engine's options are wrong; the message names the option, what was expected and what came."""
+
+
+class EspeakError(DuplexModelError):
+    """espeak-ng's library, its data or a voice is missing; the message says which, and how to get it."""
 
 
 class SessionClosed(DuplexModelError):

@@ -360,8 +360,18 @@ def _read_ready(fields: Fields, payload: bytes) -> Ready:
         long_calls=frozenset(_long_calls(name) for name in fields.items("long_calls")),
         domain=fields.text("domain"),
         demonstration=_read_texts(fields, "demonstration"),
+        transcribes=_read_names(fields, "transcribes"),
+        fingerprint=fields.text("fingerprint"),
+        voices=_read_texts(fields, "voices"),
     )
     return Ready(capabilities)
+
+
+def _read_names(fields: Fields, key: str) -> frozenset[str]:
+    names = fields.items(key)
+    if not all(isinstance(name, str) for name in names):
+        raise WireError(f"expected names in {key}, got others")
+    return frozenset(name for name in names if isinstance(name, str))
 
 
 def _read_texts(fields: Fields, key: str) -> Mapping[str, str]:
@@ -374,7 +384,12 @@ def _read_texts(fields: Fields, key: str) -> Mapping[str, str]:
 def _capabilities_header(capabilities: Capabilities) -> _Header:
     languages = {heard: sorted(said) for heard, said in capabilities.languages.items()}
     long_calls = sorted(method.value for method in capabilities.long_calls)
-    plain = {"languages": languages, "say": capabilities.say.value, "long_calls": long_calls}
+    plain = {
+        "languages": languages,
+        "say": capabilities.say.value,
+        "long_calls": long_calls,
+        "transcribes": sorted(capabilities.transcribes),
+    }
     return {**vars(capabilities), **plain}
 
 

@@ -8,6 +8,8 @@ At a tick the scheduler waits a little for the frames of the lanes it expects, a
 there. They are stepped as one batch. What time is left until the next tick goes to lanes whose frame came late or
 that are behind, and to work for one lane outside the batch; both begin only when the measured cost says that they
 end before the next tick's frames are stepped anyway, so that nobody else is made late.
+
+Where time waits for the answers, nobody can be late: then everything is done as soon as it can be (`paced`).
 """
 
 from __future__ import annotations
@@ -104,12 +106,21 @@ class Scheduler:
     gather_s: float
     """Longest wait after a tick for frames still on their way."""
 
+    paced: bool = True
+    """Whether answers are due in the grid's time."""
+
     _costs: dict[Work, Cost] = field(default_factory=dict)
     _tick_gathered: int | None = None
     """The tick whose first batch was stepped, or for which there was nothing to step."""
 
     _tick_heard: dict[int, int] = field(default_factory=dict)
     """Lane -> tick in which it was stepped last."""
+
+    _stepped: frozenset[int] = frozenset()
+    """Lanes of the last batch."""
+
+    _gathering_since_s: float | None = None
+    """Where nothing is paced: when the first frame of the next batch was seen."""
 
     def __post_init__(self) -> None:
         # A first try may take half a tick: less, and a slow device would never be tried.
@@ -121,6 +132,8 @@ class Scheduler:
 
     def decide(self, now_s: float, situation: Situation) -> Action:
         """What to begin at `now_s`."""
+        if not self.paced:
+            return self._decide_at_once(now_s, situation)
         tick = self.grid.tick_at(now_s)
         expected = self._expected(tick, situation)
         awaited = expected.difference(situation.ready)
@@ -145,6 +158,18 @@ class Scheduler:
             return self._step(tick, situation.ready)
         return Wait(self.grid.time_of(tick + 1) if situation.ready or situation.asides else inf)
 
+    def _decide_at_once(self, now_s: float, situation: Situation) -> Action:
+        """Frames, as one batch with those on their way of the lanes stepped last; else whatever work there is."""
+        if not situation.ready:
+            return situation.asides[0] if situation.asides else Wait(inf)
+        if self._gathering_since_s is None:
+            self._gathering_since_s = now_s
+        gathered_s = self._gathering_since_s + self.gather_s
+        if now_s < gathered_s and (self._stepped & set(situation.listening)).difference(situation.ready):
+            return Wait(gathered_s)
+        self._gathering_since_s = None
+        return self._step(self.grid.tick_at(now_s), situation.ready)
+
     def done(self, work: Work, took_s: float) -> None:
         """Tells how long a piece of work took."""
         self._costs[work].add(took_s)
@@ -168,4 +193,5 @@ class Scheduler:
 
     def _step(self, tick: int, lanes: Collection[int]) -> Step:
         self._tick_heard.update(dict.fromkeys(lanes, tick))
+        self._stepped = frozenset(lanes)
         return Step(tuple(sorted(lanes)))

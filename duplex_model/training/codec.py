@@ -18,8 +18,7 @@ import argparse
 import json
 import logging
 import math
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import count
@@ -33,26 +32,17 @@ from torch import Tensor, nn
 
 from duplex_model.config import SpectralConfig
 from duplex_model.spectral import Block, SpectralCodec
-from duplex_model.training.codec_evaluate import evaluate
-from duplex_model.training.codec_losses import PhoneHead, SpectralLoss, phone_loss
-from duplex_model.training.codec_pool import OWN_SHARE, Batch, Pool, build_pool, crops
-from duplex_model.training.codec_quantizer import TrainedQuantizer
+from duplex_model.training.codec_learning.evaluate import evaluate
+from duplex_model.training.codec_learning.loop import AHEAD_BATCHES, Progress, by_the_clock, learning_rate
+from duplex_model.training.codec_learning.losses import PhoneHead, SpectralLoss, phone_loss
+from duplex_model.training.codec_learning.pool import OWN_SHARE, Batch, Pool, build_pool, crops
+from duplex_model.training.codec_learning.quantizer import TrainedQuantizer
 from duplex_model.training.device import add_device_option, ahead, autocast
-from duplex_model.training.progress import ProgressLine, plot, read_records, record
-from duplex_model.training.tts import PHONES
+from duplex_model.training.progress import plot, read_records
+from duplex_model.training.speech.tts import PHONES
 from duplex_model.training.whole_file import write_whole
 
 logger = logging.getLogger(__name__)
-
-SAVE_EVERY_S = 60.0
-REPORT_EVERY_S = 10.0
-
-AHEAD_BATCHES = 8
-"""Cut before a GPU asks for them."""
-
-WARM_UP_STEPS = 100
-FINAL_RATE = 0.02
-"""Of the peak learning rate."""
 
 SHORT_CHAIN_SHARE = 0.15
 """Of batches decoded from fewer acoustic codebooks (quantizer dropout, arXiv:2107.03312 section III-C)."""
@@ -157,20 +147,6 @@ def start_small(codec: SpectralCodec) -> None:
         bias[:, 1].uniform_(-math.pi, math.pi)
 
 
-def learning_rate(peak: float, share: float, step: int) -> float:
-    """The rate after `share` of the time: linear up over the first steps, then half a cosine."""
-    cosine = FINAL_RATE + (1 - FINAL_RATE) * (1 + math.cos(math.pi * min(share, 1.0))) / 2
-    return peak * min(1.0, (step + 1) / WARM_UP_STEPS) * cosine
-
-
-@dataclass
-class Progress:
-    """How far a run has come."""
-
-    step: int = 0
-    elapsed_s: float = 0.0
-
-
 class Run:
     """One training run and its files."""
 
@@ -229,40 +205,15 @@ class Run:
 
     def train(self, pool: Pool) -> None:
         """Trains until the minutes are over."""
-        training, progress = self.training, self.progress
-        budget_s = training.minutes * 60
-        started_s = time.monotonic() - progress.elapsed_s
-        reported_s = saved_s = progress.elapsed_s
-        recent: list[dict[str, Tensor]] = []
-        line = ProgressLine()
         self.trainer.train()
         found = self._batches(pool)
-        while progress.elapsed_s < budget_s:
-            batch = next(found)
-            recent.append(self.step(batch, progress.elapsed_s / budget_s))
-            progress.elapsed_s = time.monotonic() - started_s
-            if progress.elapsed_s - reported_s >= REPORT_EVERY_S:
-                self._report(line, recent, progress.elapsed_s - reported_s)
-                recent.clear()
-                reported_s = progress.elapsed_s
-            if progress.elapsed_s - saved_s >= SAVE_EVERY_S:
-                self.save()
-                saved_s = progress.elapsed_s
-        line.end()
-        self.save()
-
-    def _report(self, line: ProgressLine, recent: list[dict[str, Tensor]], seconds: float) -> None:
-        figures = means(recent)
-        figures["steps_per_s"] = len(recent) / seconds
-        elapsed_s, budget_s = self.progress.elapsed_s, 60 * self.training.minutes
-        record(self.folder / "losses.jsonl", {"step": self.progress.step, "elapsed_s": elapsed_s} | figures)
-        text = "  ".join(f"{name} {value:.3f}" for name, value in figures.items())
-        line.show(elapsed_s, elapsed_s / budget_s, budget_s - elapsed_s, f"step {self.progress.step}  {text}")
-
-
-def means(recent: Sequence[Mapping[str, Tensor]]) -> dict[str, float]:
-    """The means of each of the losses of some steps."""
-    return {name: float(torch.stack([losses[name] for losses in recent]).mean()) for name in recent[0]}
+        by_the_clock(
+            lambda share: self.step(next(found), share),
+            self.save,
+            self.progress,
+            minutes=self.training.minutes,
+            figures=self.folder / "losses.jsonl",
+        )
 
 
 def save_codec(codec: SpectralCodec, folder: Path) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -22,20 +21,13 @@ import torch
 from torch import Tensor, nn
 
 from duplex_model.spectral import SpectralCodec
-from duplex_model.training.codec import (
-    AHEAD_BATCHES,
-    REPORT_EVERY_S,
-    SAVE_EVERY_S,
-    learning_rate,
-    means,
-    save_codec,
-)
-from duplex_model.training.codec_evaluate import mel_l1
-from duplex_model.training.codec_losses import SpectralLoss
-from duplex_model.training.codec_pool import Pool, build_pool, crops, to_pcm
+from duplex_model.training.codec import save_codec
+from duplex_model.training.codec_learning.evaluate import mel_l1
+from duplex_model.training.codec_learning.loop import AHEAD_BATCHES, Progress, by_the_clock, learning_rate
+from duplex_model.training.codec_learning.losses import SpectralLoss
+from duplex_model.training.codec_learning.pool import Pool, build_pool, crops, to_pcm
 from duplex_model.training.corpus import load_codec
 from duplex_model.training.device import add_device_option, ahead, autocast, moved
-from duplex_model.training.progress import ProgressLine, record
 
 logger = logging.getLogger(__name__)
 
@@ -95,36 +87,27 @@ def refine(codec: SpectralCodec, pool: Pool, refining: Refining, folder: Path) -
     found = _clean(pool, refining, device)
     parameters = model.trained()
     optimiser = torch.optim.AdamW(parameters, lr=refining.learning_rate, betas=(0.8, 0.99), fused=True)
-    budget_s = 60 * refining.minutes
-    started_s = time.monotonic()
-    elapsed_s = reported_s = saved_s = 0.0
-    step, line = 0, ProgressLine()
-    recent: list[dict[str, Tensor]] = []
-    while elapsed_s < budget_s:
-        clean = next(found)
+    progress = Progress()
+
+    def descend(share: float) -> dict[str, Tensor]:
         for group in optimiser.param_groups:
-            group["lr"] = learning_rate(refining.learning_rate, elapsed_s / budget_s, step)
+            group["lr"] = learning_rate(refining.learning_rate, share, progress.step)
         with autocast(device):
-            losses = model(clean)
+            losses: dict[str, Tensor] = model(next(found))
         optimiser.zero_grad(set_to_none=True)
-        losses["total"].backward()
+        losses["total"].backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(parameters, 1.0)
         optimiser.step()
-        step += 1
-        recent.append({name: loss.detach() for name, loss in losses.items()})
-        elapsed_s = time.monotonic() - started_s
-        if elapsed_s - reported_s >= REPORT_EVERY_S:
-            figures = means(recent)
-            record(folder / "refined.jsonl", {"step": step, "elapsed_s": elapsed_s} | figures)
-            text = "  ".join(f"{name} {value:.3f}" for name, value in figures.items())
-            line.show(elapsed_s, elapsed_s / budget_s, budget_s - elapsed_s, f"step {step}  {text}")
-            recent.clear()
-            reported_s = elapsed_s
-        if elapsed_s - saved_s >= SAVE_EVERY_S:
-            save_codec(codec, folder)
-            saved_s = elapsed_s
-    line.end()
-    save_codec(codec, folder)
+        progress.step += 1
+        return {name: loss.detach() for name, loss in losses.items()}
+
+    by_the_clock(
+        descend,
+        lambda: save_codec(codec, folder),
+        progress,
+        minutes=refining.minutes,
+        figures=folder / "refined.jsonl",
+    )
 
 
 def _clean(pool: Pool, refining: Refining, device: torch.device) -> Iterator[Tensor]:

@@ -44,11 +44,11 @@ from duplex_model.prompt import tagged_role
 from duplex_model.source import whole_or_shards
 from duplex_model.spectral import SpectralCodec
 from duplex_model.training.device import add_device_option, moved
-from duplex_model.training.dialogue import Dialogue, Materials, Turn
+from duplex_model.training.dialogues.dialogue import Dialogue, Materials, Turn
+from duplex_model.training.dialogues.kinds import KINDS, compose
+from duplex_model.training.dialogues.rows import NAMES, Encode, Rows, rows_of
+from duplex_model.training.dialogues.stock import LANGUAGES, held_out_materials, training_materials
 from duplex_model.training.grammar import load_grammar
-from duplex_model.training.kinds import compose
-from duplex_model.training.rows import NAMES, Encode, Rows, rows_of
-from duplex_model.training.stock import LANGUAGES, held_out_materials, training_materials
 from duplex_model.training.vocabulary import Spelling
 from duplex_model.training.whole_file import write_whole
 
@@ -81,6 +81,9 @@ class CorpusPlan:
     device: str = "cpu"
     """To encode on."""
 
+    kind: str | None = None
+    """Of every dialogue, a key of `KINDS`; None for all of them by their shares."""
+
 
 @dataclass(frozen=True)
 class Shard:
@@ -100,12 +103,14 @@ class Maker:
         encode: Encode,
         codes: PromptCodes,
         batch_frames: int = _BATCH_FRAMES["cpu"],
+        kind: str | None = None,
     ) -> None:
         self.materials = materials
         self.spelling = spelling
         self.encode = encode
         self.codes = codes
         self.batch_frames = batch_frames
+        self.kind = kind
 
     @classmethod
     def of(cls, plan: CorpusPlan) -> Maker:
@@ -121,12 +126,12 @@ class Maker:
         def encode(pcm: Tensor) -> Tensor:
             return codec.encode(moved(pcm, device)).cpu()
 
-        return cls(materials, spelling, encode, codes, _BATCH_FRAMES[device.type])
+        return cls(materials, spelling, encode, codes, _BATCH_FRAMES[device.type], plan.kind)
 
     def shard(self, seed: int, number: int, count: int) -> Shard:
         """The shard of a number, always the same for the same seed."""
         seeds = (f"{seed}/{number * SHARD_DIALOGUES + index}" for index in range(count))
-        dialogues = [compose(random.Random(text), self.materials) for text in seeds]
+        dialogues = [compose(random.Random(text), self.materials, self.kind) for text in seeds]
         rows = rows_of(
             dialogues, self.spelling, self.encode, self.codes.silence, batch_frames=self.batch_frames
         )
@@ -321,6 +326,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--workers", type=int, default=1)
     add_device_option(parser)
     parser.add_argument("--clips", type=int, default=64, help="for voice prompts, of each own voice")
+    parser.add_argument(
+        "--kind",
+        choices=list(KINDS),
+        metavar="KIND",
+        help="of every dialogue (default: all, by their shares)",
+    )
     parser.add_argument("--held-out", action="store_true", help="what is never trained on, to validate with")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
@@ -332,6 +343,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         held_out=options.held_out,
         clips=options.clips,
         device=options.device,
+        kind=options.kind,
     )
     make_corpus(
         plan, options.out, dialogues=options.dialogues, workers=options.workers, minutes=options.minutes

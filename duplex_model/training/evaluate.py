@@ -4,9 +4,9 @@
     python -m duplex_model.training.evaluate --checkpoint FOLDER --out report.json --quick --cells consecutive
 
 The checkpoint runs as it is served, many lanes at once: its own sampling, its codec in both directions, free-running
-to the end of each trial and its tail. `cells` says what is played, `measures` what is read off, `judges` who listens.
-Cells are independent of each other, so that several processes share them; a report is written after every one, so
-that a run that is stopped has shown something. A look at a model in training is `quick`.
+to the end of each trial and its tail. In `evaluation`, `cells` says what is played, `measures` what is read off,
+`judges` who listens. Cells are independent of each other, so that several processes share them; a report is written
+after every one, so that a run that is stopped has shown something. A look at a model in training is `quick`.
 """
 
 from __future__ import annotations
@@ -33,10 +33,9 @@ from duplex_model.errors import CheckpointError, DuplexModelError
 from duplex_model.neural import NeuralModel
 from duplex_model.source import CheckpointFiles, find_files, parse_source
 from duplex_model.training import recogniser as phones
-from duplex_model.training.cells import Cell, Kind, Planner, Stock, stock_of
-from duplex_model.training.figures import row_of
-from duplex_model.training.grammar import load_grammar
-from duplex_model.training.judges import (
+from duplex_model.training.evaluation.cells import Cell, Kind, Planner, Stock, stock_of
+from duplex_model.training.evaluation.figures import row_of
+from duplex_model.training.evaluation.judges import (
     SecondOpinion,
     Spoken,
     enrol,
@@ -45,10 +44,11 @@ from duplex_model.training.judges import (
     training_pairs,
     voice_figures,
 )
-from duplex_model.training.measures import voice_only
-from duplex_model.training.report import Report, Row, circumstances
-from duplex_model.training.rollout import Rollout, run_trials
-from duplex_model.training.scores import Estimate, share
+from duplex_model.training.evaluation.measures import voice_only
+from duplex_model.training.evaluation.report import Report, Row, circumstances
+from duplex_model.training.evaluation.rollout import Rollout, run_trials
+from duplex_model.training.evaluation.scores import Estimate, share
+from duplex_model.training.grammar import load_grammar
 
 PER_CELL = 60
 QUICK_PER_CELL = 12

@@ -10,7 +10,7 @@
 
 The description is put together: architecture and training length from the `checkpoint.json` beside the language model,
 silence and sine from the `prompt_codes.json` there, the codec's numbers from its file, the roles of directions from
-`roles.yaml`, the piece for abstaining from the vocabulary, and over all of it the fields of `about.json`.
+`dialogues/roles.yaml`, the piece for abstaining from the vocabulary, and over all of it the fields of `about.json`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from duplex_model.int8 import QUANTISED, SCALE, quantise_rows
 from duplex_model.source import VOICES_FOLDER, find_files, parse_source, shard_name
 from duplex_model.text import TextTokenizer
 from duplex_model.training.corpus import load_codec as trained_codec
-from duplex_model.training.roles import load_roles
+from duplex_model.training.dialogues.roles import load_roles
 from duplex_model.voice import SpokenVoice, read_tensors, save_voice
 
 logger = logging.getLogger(__name__)

@@ -41,12 +41,12 @@ from duplex_model.errors import CheckpointError
 from duplex_model.lm import RQTransformer
 from duplex_model.source import whole_or_shards
 from duplex_model.text import TextTokenizer
-from duplex_model.training.batches import Chaining, Layout
 from duplex_model.training.corpus import load_codec
 from duplex_model.training.device import add_device_option
-from duplex_model.training.examples import CorpusFacts, CorpusReader, check_codes, check_fits
-from duplex_model.training.lm_losses import LossWeights
-from duplex_model.training.lm_trainer import MODEL_FILE, Training, TrainingOptions, initialise, run
+from duplex_model.training.lm_learning.batches import Chaining, Layout
+from duplex_model.training.lm_learning.examples import CorpusFacts, CorpusReader, check_codes, check_fits
+from duplex_model.training.lm_learning.losses import LossWeights
+from duplex_model.training.lm_learning.trainer import MODEL_FILE, Training, TrainingOptions, initialise, run
 
 logger = logging.getLogger(__name__)
 
@@ -198,7 +198,10 @@ def _write_surroundings(options: argparse.Namespace, config: LMConfig, facts: Co
 
 def _training_options(options: argparse.Namespace) -> TrainingOptions:
     weights = LossWeights(
-        acoustic=options.acoustic_weight, hearing=options.hearing_weight, depth_share=options.depth_share
+        acoustic=options.acoustic_weight,
+        hearing=options.hearing_weight,
+        situation=options.situation_weight,
+        depth_share=options.depth_share,
     )
     return replace(
         TrainingOptions(
@@ -208,6 +211,7 @@ def _training_options(options: argparse.Namespace) -> TrainingOptions:
             adam_lr=options.adam_lr,
             decay_from=options.decay_from,
             warm_up_steps=_warm_up_steps(options),
+            heard_noise=options.heard_noise,
             weights=weights,
             seed=options.seed,
             lora_rank=options.lora,
@@ -280,8 +284,15 @@ def argument_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--average", type=float, default=own.average, help="decay of the weights' running average"
     )
+    parser.add_argument(
+        "--heard-noise",
+        type=float,
+        default=own.heard_noise,
+        help="share of heard codes that are lost or wrong",
+    )
     parser.add_argument("--acoustic-weight", type=float, default=own.weights.acoustic)
     parser.add_argument("--hearing-weight", type=float, default=own.weights.hearing)
+    parser.add_argument("--situation-weight", type=float, default=own.weights.situation)
     parser.add_argument("--depth-share", type=float, default=own.weights.depth_share)
     parser.add_argument("--float32", action="store_true", help="no products in bfloat16")
     parser.add_argument("--seed", type=int, default=0)

@@ -30,14 +30,21 @@ from duplex_model.lm import RQTransformer
 from duplex_model.prefill import PIECE_COLUMNS, Prefill
 from duplex_model.prompt import PromptColumns
 from duplex_model.text import Characters, TextTokenizer
-from duplex_model.training.batches import Ints, Layout
-from duplex_model.training.cells import DIRECTIONS, Case, Planner, cell_name, stock_of
 from duplex_model.training.corpus import load_codec
-from duplex_model.training.examples import CorpusReader
+from duplex_model.training.dialogues.roles import Mode
+from duplex_model.training.evaluation.cells import DIRECTIONS, Case, Planner, cell_name, stock_of
+from duplex_model.training.evaluation.rollout import Rollout
+from duplex_model.training.evaluation.scores import (
+    Estimate,
+    error_rate,
+    facts_by_kind,
+    is_exact,
+    share,
+    word_errors,
+)
 from duplex_model.training.grammar import load_grammar
-from duplex_model.training.roles import Mode
-from duplex_model.training.rollout import Rollout
-from duplex_model.training.scores import Estimate, error_rate, facts_by_kind, is_exact, share, word_errors
+from duplex_model.training.lm_learning.batches import Ints, Layout
+from duplex_model.training.lm_learning.examples import CorpusReader
 
 SENTENCES = 32
 _EXAMPLES = 5

@@ -32,13 +32,20 @@ from torch.nn import functional as F
 
 from duplex_model.contract import SAMPLE_RATE_HZ, Pcm
 from duplex_model.errors import CheckpointError
-from duplex_model.training.augment import augment
+from duplex_model.training.dialogues.stock import LANGUAGES
+from duplex_model.training.evaluation.scores import Errors, Estimate, count_errors, error_rate
 from duplex_model.training.grammar import Grammar, load_grammar
 from duplex_model.training.grammar.pair import Language
-from duplex_model.training.scores import Errors, Estimate, count_errors, error_rate
+from duplex_model.training.speech.augment import augment
+from duplex_model.training.speech.tts import (
+    OWN_VOICES,
+    PHONES,
+    SpeakingVoice,
+    Utterance,
+    source_voices,
+    synthesise,
+)
 from duplex_model.training.split import held_out, is_training
-from duplex_model.training.stock import LANGUAGES
-from duplex_model.training.tts import OWN_VOICES, PHONES, SpeakingVoice, Utterance, source_voices, synthesise
 
 logger = logging.getLogger(__name__)
 

@@ -21,8 +21,8 @@ from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
 
 from duplex_model.config import TEXT_TOKENS
 from duplex_model.prompt import ROLE_TAG
+from duplex_model.training.dialogues.roles import load_roles
 from duplex_model.training.grammar import CLOSED, Grammar, load_grammar
-from duplex_model.training.roles import load_roles
 from duplex_model.training.split import is_training
 
 logger = logging.getLogger(__name__)

@@ -168,6 +168,7 @@ def test_the_footprint_is_that_of_the_published_sizes() -> None:
     assert taken.lane == pytest.approx(1.573e9 + 16.4e6, rel=0.01), "facts: keys and values of 3000 frames"
 
 
+@pytest.mark.slow
 def test_renewing_lanes_takes_one_lane_more() -> None:
     plain = NeuralOptions(lanes=1, device=CPU, dtype=torch.bfloat16)
     for name, method, aside in (

@@ -36,6 +36,7 @@ def test_int8_weights_are_counted_as_they_are_kept() -> None:
     assert 0.5 * before < bench.weight_bytes(lm) < 0.8 * before
 
 
+@pytest.mark.slow
 def test_a_row_is_measured_at_full_context() -> None:
     row = bench.measure(bench.small_size((2,)), 2, 3, torch.device("cpu"), 1e10, graph=False)
     assert (row.lanes, row.context_frames) == (2, 250)

@@ -33,6 +33,7 @@ def on_meta(config: CheckpointConfig) -> RQTransformer:
         return RQTransformer(config.lm)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHECKPOINTS)
 def test_weights_are_counted_as_the_model_has_them(name: str) -> None:
     config = CHECKPOINTS[name]
@@ -56,6 +57,7 @@ def test_downloads_are_as_large_as_published(name: str, gigabytes: float) -> Non
     assert (catalogue.download_bytes(CHECKPOINTS[name]) - mimi) / GB == pytest.approx(gigabytes, abs=0.001)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHECKPOINTS)
 def test_memory_of_a_session_is_that_of_its_lane(name: str) -> None:
     config = small_checkpoint(name)

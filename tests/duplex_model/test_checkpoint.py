@@ -76,6 +76,7 @@ class MetaTensors:
         return tensor
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stem", PUBLISHED)
 def test_every_published_tensor_of_a_language_model_finds_its_place(stem: str) -> None:
     name = stem.split(".")[0]
@@ -89,6 +90,7 @@ def test_every_published_tensor_of_a_language_model_finds_its_place(stem: str) -
     assert all(dtypes[name] == torch.float32 for name in dtypes if name.startswith("condition."))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codebooks", [8, 16])
 def test_every_published_tensor_of_mimi_finds_its_place(codebooks: int) -> None:
     mimi = load_mimi(MimiConfig(codebooks=codebooks), MetaTensors(published("mimi.unfused")))
@@ -295,6 +297,7 @@ def test_a_file_that_is_no_safetensors_is_named(tmp_path: Path, content: bytes) 
         SafetensorsFile(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("asked", "given"), [(None, 2048), (500, 500), (9999, 3000)])
 def test_the_attended_window_is_what_was_trained_unless_asked(asked: int | None, given: int) -> None:
     source = MetaTensors(published("personaplex-7b.fused"))

@@ -127,6 +127,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(content=JSON)
 def test_nothing_else_comes_of_a_strange_file(
     content: object, tmp_path_factory: pytest.TempPathFactory

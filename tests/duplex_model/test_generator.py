@@ -84,13 +84,18 @@ def test_output_does_not_depend_on_lane_neighbours_or_pace(case: str) -> None:
     assert torch.equal(torch.stack(frames), expected)
 
 
+@pytest.mark.slow
 def test_another_seed_says_something_else() -> None:
     generator = build("moshi", lanes=1)
     heard = heard_frames(generator.lm.config, lanes=1)[:, 0]
     assert not torch.equal(run_alone(generator, 0, heard, seed=1), run_alone(generator, 0, heard, seed=2))
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "dtype",
+    [torch.float32, *(pytest.param(d, marks=pytest.mark.slow) for d in (torch.bfloat16, torch.float16))],
+)
 def test_a_session_after_one_that_failed_with_nan_is_as_in_a_fresh_lane(dtype: torch.dtype) -> None:
     lm = build("moshi", lanes=1).lm.to(dtype)
     generator = Generator(lm, 2, SAMPLED)
@@ -149,7 +154,10 @@ def prefix_of(generator: Generator, frames: Tensor, piece: int) -> LaneSnapshot:
     return prefill.result()
 
 
-@pytest.mark.parametrize("piece", [1, 4, 100])
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "piece", [pytest.param(1, marks=pytest.mark.slow), 4, pytest.param(100, marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("case", CASES)
 def test_a_parallel_prefill_equals_the_prompt_forced_frame_by_frame(case: str, piece: int) -> None:
     generator = build(case, lanes=2)
@@ -187,6 +195,7 @@ def test_without_a_prompt_the_first_heard_frame_is_heard() -> None:
     assert not torch.equal(spoken[0], spoken[1])
 
 
+@pytest.mark.slow
 def test_a_prefix_holds_only_the_prompt_and_can_be_used_again() -> None:
     generator = build("moshi", lanes=2, sinks=True)
     frames = torch.randint(generator.lm.config.card, (17, 9))
@@ -210,6 +219,7 @@ def test_a_prefix_holds_only_the_prompt_and_can_be_used_again() -> None:
     assert torch.equal(session(0), first)
 
 
+@pytest.mark.slow
 def test_a_snapshot_continues_in_another_lane_and_generator() -> None:
     generator, other = build("hibiki, guided", lanes=2), build("hibiki, guided", lanes=2)
     heard = heard_frames(generator.lm.config, 1)[:, 0]
@@ -255,6 +265,7 @@ def test_logits_across_lane_counts_are_close() -> None:
     torch.testing.assert_close(together[3:4], single, rtol=0, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sinks", [False, True])
 def test_a_pinned_prompt_is_still_attended_after_the_window_has_turned_many_times(sinks: bool) -> None:
     generator = build("moshi", lanes=2, sinks=sinks)
@@ -296,6 +307,7 @@ def words_after_gaps(entropy_nats: float | None) -> tuple[list[int], list[int]]:
     ]
 
 
+@pytest.mark.slow
 def test_a_word_begun_on_too_flat_a_distribution_becomes_unsure() -> None:
     plain, _ = words_after_gaps(None)
     begun, going_on = words_after_gaps(0.0)

@@ -134,6 +134,7 @@ def test_sinks_are_never_renewed_and_nothing_is_kept() -> None:
     assert subject.tensors()["history"].numel() == 0
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(
     prompt=st.integers(0, 63),

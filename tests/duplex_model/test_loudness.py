@@ -25,6 +25,7 @@ def programme(*parts: tuple[float, float]) -> Pcm:
     return np.tile(np.concatenate([sine(level, duration) for level, duration in parts]), (2, 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("pcm", "lufs"),
     [

@@ -68,6 +68,9 @@ CAPABILITIES = Capabilities(
     long_calls=frozenset({LongCalls.SINKS, LongCalls.RESTART}),
     domain="consultations",
     demonstration={"en": "a demonstration", "es": "una demostración"},
+    transcribes=frozenset({"es"}),
+    fingerprint="ab" * 32,
+    voices={"ana": "cd" * 32},
 )
 REQUESTS: list[Request] = [
     Start("scripted", {"lanes": 3, "script": {"directions": {}}}, 12.5, 0.08),

@@ -137,6 +137,7 @@ def test_a_direction_nobody_serves() -> None:
         choose_languages(able(fr="en", es="en"), "en", "fr")
 
 
+@pytest.mark.slow
 def test_a_neural_session_says_the_same_again_for_the_same_seed(tmp_path: Path) -> None:
     config = tiny_config()
     files = write_tiny_checkpoint(tmp_path, config)

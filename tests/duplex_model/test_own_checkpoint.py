@@ -19,6 +19,7 @@ from duplex_model.commands import main
 from duplex_model.contract import FRAME_SAMPLES, Engine, Prompt, TickGrid
 from duplex_model.engine import NeuralEngine
 from duplex_model.errors import PromptError
+from duplex_model.fingerprint import fingerprint
 from duplex_model.source import CheckpointFiles
 from duplex_model.spec import EngineSpec, build_engine
 from duplex_model.tables import describe_models, describe_voices
@@ -51,6 +52,14 @@ def engine(files: CheckpointFiles) -> Iterator[NeuralEngine]:
     engine = assemble(CONFIG, files, options, grid=grid, report=lambda fraction, text: None)
     yield engine
     engine.close()
+
+
+def test_an_engine_says_which_files_and_voices_speak(engine: NeuralEngine, files: CheckpointFiles) -> None:
+    can = engine.capabilities
+    assert can.fingerprint == fingerprint((*files.lm, *files.codec, files.text))
+    assert set(can.voices) >= set(VOICES)
+    assert all(len(hashed) == 64 for hashed in can.voices.values())
+    assert can.transcribes == {"es"}
 
 
 def said(engine: Engine, prompt: Prompt, count: int = 6) -> tuple[bytes, ...]:

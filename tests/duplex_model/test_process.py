@@ -169,6 +169,7 @@ def test_a_process_that_dies_in_a_step_is_explained(begin: Begin) -> None:
     assert "exit code 70" in died[0].text
 
 
+@pytest.mark.slow
 def test_every_change_of_state_is_told_in_order(begin: Begin) -> None:
     states: list[EngineState] = []
     engine = begin(scripted(any={}), on_state=states.append)
@@ -192,6 +193,7 @@ def test_every_change_of_state_is_told_in_order(begin: Begin) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_stopped_process_is_replaced_and_its_sessions_fail(begin: Begin) -> None:
     engine = begin(settings=IMPATIENT)
     session = opened(engine)
@@ -204,6 +206,7 @@ def test_a_stopped_process_is_replaced_and_its_sessions_fail(begin: Begin) -> No
         anew.feed(silence()).result(ANSWER_S)
 
 
+@pytest.mark.slow
 def test_a_process_that_hangs_while_opening_is_replaced(begin: Begin) -> None:
     engine = begin(settings=IMPATIENT)
     os.kill(pid_of(engine), signal.SIGSTOP)
@@ -212,6 +215,7 @@ def test_a_process_that_hangs_while_opening_is_replaced(begin: Begin) -> None:
     assert engine.sessions_open == 0
 
 
+@pytest.mark.slow
 def test_an_idle_engine_is_not_taken_for_one_that_hangs(begin: Begin) -> None:
     engine = begin(settings=ProcessSettings(hang_s=0.05))
     session = opened(engine)
@@ -221,6 +225,7 @@ def test_an_idle_engine_is_not_taken_for_one_that_hangs(begin: Begin) -> None:
     assert engine.state.deaths == 0
 
 
+@pytest.mark.slow
 def test_a_session_that_alone_waits_too_long_fails_alone(begin: Begin) -> None:
     stall = {"faults": [{"kind": "stall", "at_frame": 0, "stall_ms": 600_000}]}
     engine = begin(scripted(es_en=stall, en_es={}), settings=IMPATIENT)
@@ -258,6 +263,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None
     return instead
 
 
+@pytest.mark.slow
 def test_a_voice_that_cannot_be_read_in_time_is_given_up_alone(
     begin: Begin, run: Callable[[str], None]
 ) -> None:
@@ -350,6 +356,7 @@ def test_more_frames_than_may_wait_fail_the_session(begin: Begin) -> None:
     assert all("at most 10 requests" in str(answer.exception(ANSWER_S)) for answer in answers)
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_at_every_start_ends_in_failed(
     begin: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -483,6 +490,7 @@ def test_clocks_of_both_processes_are_one(begin: Begin) -> None:
     assert before_s <= timing.received_s <= timing.started_s <= timing.finished_s <= after_s
 
 
+@pytest.mark.slow
 def test_closing_leaves_no_process_thread_or_descriptor(begin: Begin) -> None:
     begin().close()  # whatever is loaded once is loaded now
     gc.collect()
@@ -584,6 +592,7 @@ def test_the_process_ends_with_its_parent(moment: str, ending: str) -> None:
     until(lambda: not alive(pid), "the child's end")
 
 
+@pytest.mark.slow
 def test_thousands_of_sessions_leave_nothing_behind(begin: Begin) -> None:
     engine = begin()
     opened(engine).close()

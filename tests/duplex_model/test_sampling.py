@@ -57,6 +57,7 @@ def draw(logits: Tensor, config: SamplingConfig, lanes: int) -> Tensor:
     )
 
 
+@pytest.mark.slow
 def test_draws_follow_the_distribution_of_the_kept_tokens() -> None:
     logits = torch.tensor([0.0, 1.0, 2.0, -1.0, 0.5])
     drawn = draw(logits, SamplingConfig(temperature=0.8, top_k=3), lanes=50_000)

@@ -180,3 +180,28 @@ def test_nothing_begun_in_spare_time_is_expected_to_delay_the_next_tick_s_batch(
 def test_a_tick_begins_at_its_own_time(tick: int) -> None:
     made = Scheduler(TickGrid(origin_s=100.0), gather_s=0.01)
     assert made.grid.tick_at(made.grid.time_of(tick)) == tick
+
+
+def unpaced() -> Scheduler:
+    return Scheduler(GRID, gather_s=0.01, paced=False)
+
+
+def test_where_nothing_is_paced_no_tick_is_waited_for() -> None:
+    made = unpaced()
+    made.done(Work.STEP, 10.0)  # however long a step takes
+    for now_s in (0.0, 0.001, 0.079, 0.08):
+        assert made.decide(now_s, at([0, 1, 2], listening=[0, 1, 2])) == Step((0, 1, 2))
+        assert made.decide(now_s, at([], [JOIN])) == JOIN
+        assert made.decide(now_s, at([])) == Wait(inf)
+
+
+def test_where_nothing_is_paced_frames_on_their_way_are_waited_for_a_little() -> None:
+    made = unpaced()
+    assert made.decide(1.0, at([0, 1])) == Step((0, 1))
+    assert made.decide(2.0, at([0])) == Wait(2.01)
+    assert made.decide(2.002, at([0], [JOIN])) == Wait(2.01), "frames come before joins"
+    assert made.decide(2.003, at([0, 1])) == Step((0, 1))
+    assert made.decide(3.0, at([1])) == Wait(3.01)
+    assert made.decide(3.01, at([1])) == Step((1,))
+    assert made.decide(4.0, at([1])) == Step((1,)), "who did not come is no longer waited for"
+    assert made.decide(5.0, at([0], listening=[0])) == Step((0,)), "nor who is gone"

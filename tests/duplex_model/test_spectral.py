@@ -136,6 +136,7 @@ def test_pcm_must_be_whole_frames(codec: SpectralCodec) -> None:
         codec.encode(torch.zeros(1, 1, 1919))
 
 
+@pytest.mark.slow
 def test_the_size_that_fits_one_shard() -> None:
     with torch.device("meta"):
         codec = SpectralCodec(SpectralConfig())

@@ -236,6 +236,7 @@ def test_files_too_large_or_missing(tmp_path: Path, suffix: str) -> None:
         read_tensors(path, LM)
 
 
+@pytest.mark.slow
 @given(data=st.data(), suffix=st.sampled_from([".pt", ".safetensors"]))
 @settings(deadline=None, max_examples=300)
 def test_damaged_files_are_refused_in_words(

@@ -44,6 +44,7 @@ def test_messages_survive_every_cut(sent: list[Packed], cuts: list[int]) -> None
     assert unpacker.incomplete_bytes == 0
 
 
+@pytest.mark.slow
 @given(st.lists(packed, min_size=1, max_size=3))
 def test_byte_by_byte_equals_whole(sent: list[Packed]) -> None:
     stream = b"".join(wire.pack(message.header, message.payload) for message in sent)

@@ -7,9 +7,9 @@ import random
 import numpy as np
 
 from duplex_model.contract import SAMPLE_RATE_HZ, Pcm
-from duplex_model.training.dialogue import Materials
+from duplex_model.training.dialogues.dialogue import Materials
 from duplex_model.training.grammar.pair import Fact, FactKind, Language, Link, Pair, Register
-from duplex_model.training.tts import OWN_VOICES, SpeakingVoice, Timed, Utterance
+from duplex_model.training.speech.tts import OWN_VOICES, SpeakingVoice, Timed, Utterance
 
 LEAD_S = 0.02
 """Silence before the first word of an utterance here."""

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 HEAVY = {
+    "test_backchannel",
     "test_cells",
     "test_codec",
     "test_corpus",

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from duplex_model.training.augment import augment, by_telephone, in_room, tilted, with_noise
+from duplex_model.training.speech.augment import augment, by_telephone, in_room, tilted, with_noise
 
 RATE_HZ = 24_000
 

@@ -9,7 +9,8 @@ import torch
 
 from duplex_model.config import NO_INPUT, TEXT_TOKENS, TO_SAMPLE, PromptCodes
 from duplex_model.prompt import hybrid_prompt
-from duplex_model.training.batches import (
+from duplex_model.training.dialogues.rows import NO_WORD
+from duplex_model.training.lm_learning.batches import (
     HEARING_DELAY_FRAMES,
     SILENT_WEIGHT,
     Chaining,
@@ -22,7 +23,6 @@ from duplex_model.training.batches import (
     noised,
     voice_clip,
 )
-from duplex_model.training.rows import NO_WORD
 from duplex_model.voice import SpokenVoice
 from tests.duplex_model.small import small_lm
 from tests.duplex_model.training.toy import CODES, CONFIG, LAG_FRAMES, LAYOUT, toy_corpus, toy_rows

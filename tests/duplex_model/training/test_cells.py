@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from duplex_model.contract import FRAME_SAMPLES
-from duplex_model.training.cells import Cell, Kind, Planner, Stock, stock_of
+from duplex_model.training.evaluation.cells import Cell, Kind, Planner, Stock, stock_of
 from duplex_model.training.grammar import Register, load_grammar
 from duplex_model.training.split import held_out, held_out_productions, held_out_voices, is_training
 from tests.duplex_model.training.composing import synthesise
@@ -63,6 +63,20 @@ def test_held_out_voices_were_never_trained_on_nor_are_they_our_own(stock: Stock
         assert variants
         assert variants <= held_out_voices() - own
         assert not variants & {voice.variant for voice in stock.materials.source_voices[language]}
+
+
+def test_every_notice_of_the_service_is_said_once_in_each_language(
+    stock: Stock, cells: dict[str, Cell]
+) -> None:
+    for heard, said in (("es", "en"), ("en", "es")):
+        cell = cells[f"service notices, simultaneous, {heard}-{said}"]
+        texts = [case.trial.notice for case in cell.cases]
+        assert len(set(texts)) == len(texts) > 25
+        assert set(texts) == {
+            pair.text(said)
+            for pair in stock.materials.closed
+            if pair.production in ("closed.notice", "closed.repeat")
+        }
 
 
 def test_sentences_of_a_cell_are_different(cells: dict[str, Cell]) -> None:

@@ -15,15 +15,23 @@ from safetensors.torch import load_file
 from duplex_model.quantizer import SplitResidualVectorQuantizer
 from duplex_model.spectral import SpectralCodec
 from duplex_model.training import codec as codec_training
-from duplex_model.training import codec_pool, codec_refine
-from duplex_model.training.codec import TOY, CodecTrainer, Run, learning_rate, start_small, train
-from duplex_model.training.codec_evaluate import mel_l1, silence
-from duplex_model.training.codec_losses import PowerSpectrum, SpectralLoss, phone_loss
-from duplex_model.training.codec_pool import HOP_SAMPLES, HOPS_PER_FRAME, Pool, crops, passage, to_pcm
-from duplex_model.training.codec_quantizer import FRESH_USE, TrainedChain
+from duplex_model.training import codec_refine
+from duplex_model.training.codec import TOY, CodecTrainer, Run, start_small, train
+from duplex_model.training.codec_learning import pool as codec_pool
+from duplex_model.training.codec_learning.evaluate import mel_l1, silence
+from duplex_model.training.codec_learning.losses import PowerSpectrum, SpectralLoss, phone_loss
+from duplex_model.training.codec_learning.pool import (
+    HOP_SAMPLES,
+    HOPS_PER_FRAME,
+    Pool,
+    crops,
+    passage,
+    to_pcm,
+)
+from duplex_model.training.codec_learning.quantizer import FRESH_USE, TrainedChain
 from duplex_model.training.codec_refine import Refining, heard_error, refine
 from duplex_model.training.corpus import load_codec
-from duplex_model.training.tts import OWN_VOICES, PHONES, SpeakingVoice, Timed, Utterance
+from duplex_model.training.speech.tts import OWN_VOICES, PHONES, SpeakingVoice, Timed, Utterance
 
 QUICK = replace(TOY, batch=2, frames=8, threads=1)
 TONES_HZ = (0, 200, 500, 1100)
@@ -113,13 +121,6 @@ def test_centroids_move_to_what_falls_to_them_and_unused_ones_onto_latents() -> 
     assert float(farthest.detach().max()) < 1e-2  # unused ones were moved onto a latent too
     assert float(trained.uses.min()) > 0
     assert float(trained.uses.max()) > 10 * FRESH_USE
-
-
-def test_the_rate_rises_then_falls_to_its_end_by_the_clock() -> None:
-    assert learning_rate(1.0, 0.0, 0) == pytest.approx(0.01)
-    assert learning_rate(1.0, 0.0, 99) == pytest.approx(1.0)
-    assert learning_rate(1.0, 0.5, 1000) == pytest.approx(0.51)
-    assert learning_rate(1.0, 1.0, 1000) == learning_rate(1.0, 1.2, 1000) == pytest.approx(0.02)
 
 
 def test_crops_keep_sound_and_phones_together() -> None:

@@ -21,7 +21,7 @@ from duplex_model.training.corpus import (
     read_shard,
     write_shard,
 )
-from duplex_model.training.rows import NAMES
+from duplex_model.training.dialogues.rows import NAMES
 from duplex_model.training.vocabulary import Spelling, train_vocabulary
 from tests.duplex_model.training.composing import MATERIALS, PAIRS
 from tests.duplex_model.training.test_rows import encode

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from duplex_model.contract import FRAME_SAMPLES
-from duplex_model.training.cells import Case, Cell, Planner, stock_of
 from duplex_model.training.evaluate import Examiner, Listener, Outcome, main, report_of
-from duplex_model.training.figures import row_of
+from duplex_model.training.evaluation.cells import Case, Cell, Planner, stock_of
+from duplex_model.training.evaluation.figures import row_of
+from duplex_model.training.evaluation.rollout import Rollout, run_trials
+from duplex_model.training.evaluation.scores import Estimate
 from duplex_model.training.grammar import load_grammar
-from duplex_model.training.rollout import Rollout, run_trials
-from duplex_model.training.scores import Estimate
 from tests.duplex_model.training.composing import synthesise
 from tests.duplex_model.training.scripted_model import SOUND, UNSURE, Script, ScriptedModel
 

@@ -9,9 +9,9 @@ import pytest
 
 from duplex_model.contract import FRAME_S, FRAME_SAMPLES
 from duplex_model.speech import HUSH_FRAMES
-from duplex_model.training.dialogue import FACT_WEIGHT, MARGIN_S, Dialogue, Turn, fact_weights
-from duplex_model.training.kinds import KINDS, PAUSE_S, STOP_FRAMES, UNSURE_S, compose
-from duplex_model.training.roles import Mode, load_roles
+from duplex_model.training.dialogues.dialogue import FACT_WEIGHT, MARGIN_S, Dialogue, Turn, fact_weights
+from duplex_model.training.dialogues.kinds import KINDS, PAUSE_S, STOP_FRAMES, UNSURE_S, compose
+from duplex_model.training.dialogues.roles import Mode, load_roles
 from duplex_model.training.vocabulary import UNSURE
 from tests.duplex_model.training.composing import CLOSED, MATERIALS, PAIRS, pieces
 
@@ -169,6 +169,21 @@ def test_a_given_text_is_said_but_not_learnt_and_its_first_moment_cannot_be_know
         assert audible(dialogue)[frame + 2]
 
 
+def test_what_the_interpreter_says_in_service_is_most_of_the_given_texts() -> None:
+    notices = {pair.text(language) for pair in CLOSED for language in ("en", "es")}
+    given = [compose(random.Random(seed), MATERIALS, "said").said[0][1] for seed in range(120)]
+    assert 0.6 < sum(text in notices for text in given) / len(given) < 0.9
+    assert set(given) > notices
+
+
+def test_a_notice_is_all_there_is_where_notices_are_asked_for() -> None:
+    notices = {pair.text(language) for pair in CLOSED for language in ("en", "es")}
+    found = [compose(random.Random(seed), MATERIALS, "notice") for seed in range(60)]
+    assert {dialogue.said[0][1] for dialogue in found} <= notices
+    assert not any(dialogue.turns for dialogue in found)
+    assert max(dialogue.frames for dialogue in found) * FRAME_S < 8.0
+
+
 def test_spanish_is_formal_unless_the_role_text_asks_for_the_informal() -> None:
     informal = set(load_roles().register["informal"])
     seen = Counter[bool]()
@@ -200,4 +215,4 @@ def test_kinds_come_by_their_shares() -> None:
     counts = Counter(compose(random.Random(seed), MATERIALS).kind for seed in range(600))
     total = sum(kind.share for kind in KINDS.values())
     assert counts["one_turn"] / 600 == pytest.approx(KINDS["one_turn"].share / total, abs=0.07)
-    assert set(counts) == set(KINDS)
+    assert set(counts) == {name for name, kind in KINDS.items() if kind.share}

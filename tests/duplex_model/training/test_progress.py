@@ -49,6 +49,7 @@ def test_records_are_read_back_but_for_one_that_was_cut_off(tmp_path: Path) -> N
     assert read_records(path) == [{"minutes": 1, "text": 2.12346}, {"minutes": 2, "text": 1.5}]
 
 
+@pytest.mark.slow
 def test_figures_are_drawn(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     records: list[dict[str, float]] = [{"minutes": 1, "text": 2}, {"minutes": 2, "text": 1, "semantic": 3}]

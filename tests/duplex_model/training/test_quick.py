@@ -10,11 +10,11 @@ from torch import Tensor
 from duplex_model.config import LMConfig
 from duplex_model.contract import FRAME_SAMPLES
 from duplex_model.lm import RQTransformer
-from duplex_model.training.batches import Layout, PromptCodes
-from duplex_model.training.cells import Planner, stock_of
+from duplex_model.training.evaluation.cells import Planner, stock_of
 from duplex_model.training.grammar import load_grammar
 from duplex_model.training.lm import own_config
-from duplex_model.training.lm_trainer import initialise
+from duplex_model.training.lm_learning.batches import Layout, PromptCodes
+from duplex_model.training.lm_learning.trainer import initialise
 from duplex_model.training.quick import Parts, look, texts_of
 from tests.duplex_model.training.composing import synthesise
 

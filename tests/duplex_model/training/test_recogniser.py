@@ -28,7 +28,7 @@ from duplex_model.training.recogniser import (
     save,
     train,
 )
-from duplex_model.training.tts import PHONES, Timed, Utterance
+from duplex_model.training.speech.tts import PHONES, Timed, Utterance
 
 TONES_HZ = {1: 300.0, 2: 700.0, 3: 1500.0, 4: 3000.0}
 """A language of four phones, each a tone."""

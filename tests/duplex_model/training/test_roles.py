@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from duplex_model.training.roles import Mode, load_roles
+from duplex_model.training.dialogues.roles import Mode, load_roles
 
 DIRECTIONS = {
     Mode.SIMULTANEOUS: {"es-en", "en-es"},

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from duplex_model.contract import FRAME_SAMPLES, Prompt
-from duplex_model.training.rollout import Cue, Rollout, Trial, run_trials
+from duplex_model.training.evaluation.rollout import Cue, Rollout, Trial, run_trials
 from tests.duplex_model.training.scripted_model import SOUND, UNSURE, ScriptedModel
 
 PROMPT = Prompt(language_in="es", language_out="en")

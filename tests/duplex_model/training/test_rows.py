@@ -10,10 +10,10 @@ from torch import Tensor
 
 from duplex_model.config import TEXT_TOKENS
 from duplex_model.contract import FRAME_SAMPLES
-from duplex_model.training.dialogue import Dialogue, OwnWord
-from duplex_model.training.kinds import KINDS, compose
-from duplex_model.training.roles import Mode
-from duplex_model.training.rows import NO_WORD, heard_word_row, rows_of, speaking, text_rows
+from duplex_model.training.dialogues.dialogue import Dialogue, OwnWord
+from duplex_model.training.dialogues.kinds import KINDS, compose
+from duplex_model.training.dialogues.roles import Mode
+from duplex_model.training.dialogues.rows import NO_WORD, heard_word_row, rows_of, speaking, text_rows
 from duplex_model.training.vocabulary import UNSURE, Spelling, train_vocabulary
 from tests.duplex_model.training.composing import CLOSED, EVERYDAY, MATERIALS, PAIRS
 

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from duplex_model.training.grammar import Fact, FactKind
-from duplex_model.training.scores import (
+from duplex_model.training.evaluation.scores import (
     NOTHING,
     Errors,
     bleu,
@@ -25,6 +24,7 @@ from duplex_model.training.scores import (
     share,
     word_errors,
 )
+from duplex_model.training.grammar import Fact, FactKind
 from tests.duplex_model.training.composing import PAIRS
 
 LEFT = Fact(FactKind.SIDE, "left", "izquierdo")

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from duplex_model.contract import FRAME_S
-from duplex_model.training.timeline import Span, first_frame_after, frame_at, place, whole_frames
+from duplex_model.training.dialogues.timeline import Span, first_frame_after, frame_at, place, whole_frames
 
 WORDS = st.lists(
     st.tuples(

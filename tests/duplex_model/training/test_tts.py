@@ -6,13 +6,13 @@ import sys
 import numpy as np
 import pytest
 
-from duplex_model.training import espeak as espeak_module
-from duplex_model.training import flite as flite_module
-from duplex_model.training.phones import PHONES, from_espeak
-from duplex_model.training.speaking_voices import VARIANTS
-from duplex_model.training.split import held_out_voices
-from duplex_model.training.timing import Phone, word_times
-from duplex_model.training.tts import (
+from duplex_model import espeak_ng
+from duplex_model.training.speech import espeak as espeak_module
+from duplex_model.training.speech import flite as flite_module
+from duplex_model.training.speech.phones import PHONES, from_espeak
+from duplex_model.training.speech.speaking_voices import VARIANTS
+from duplex_model.training.speech.timing import Phone, word_times
+from duplex_model.training.speech.tts import (
     LEVEL_DB,
     OWN_VOICES,
     PEAK_DB,
@@ -22,6 +22,7 @@ from duplex_model.training.tts import (
     source_voices,
     synthesise,
 )
+from duplex_model.training.split import held_out_voices
 
 RATE_HZ = 24_000
 COUNTING = {
@@ -151,7 +152,7 @@ def test_text_that_cannot_be_said_is_refused() -> None:
 
 
 def test_a_missing_engine_names_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(espeak_module, "_LIBRARY", "libnowhere.so.1")
+    monkeypatch.setattr(espeak_ng, "LIBRARY", "libnowhere.so.1")
     with pytest.raises(TtsError, match="apt-get install espeak-ng"):
         espeak_module.Espeak()
     with pytest.raises(TtsError, match="apt-get install flite"):
@@ -160,7 +161,7 @@ def test_a_missing_engine_names_its_package(monkeypatch: pytest.MonkeyPatch) -> 
 
 FINGERPRINT = """
 import hashlib
-from duplex_model.training.tts import OWN_VOICES, synthesise
+from duplex_model.training.speech.tts import OWN_VOICES, synthesise
 for name in ("ana", "bruno", "ana"):
     print(hashlib.sha256(synthesise("Buenos días, doctora.", OWN_VOICES[name]["es"]).pcm.tobytes()).hexdigest())
 """

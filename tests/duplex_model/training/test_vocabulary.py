@@ -7,9 +7,10 @@ import pytest
 
 from duplex_model.config import TEXT_TOKENS
 from duplex_model.prompt import tagged_role
+from duplex_model.shipped import DEFAULT, NONE_SHIPPED, shipped_folder
 from duplex_model.text import TextTokenizer
-from duplex_model.training.grammar import load_grammar
-from duplex_model.training.roles import load_roles
+from duplex_model.training.dialogues.roles import load_roles
+from duplex_model.training.grammar import CLOSED, load_grammar
 from duplex_model.training.split import is_training
 from duplex_model.training.vocabulary import UNSURE, Spelling, main, training_sentences
 
@@ -35,6 +36,19 @@ def test_what_it_has_no_piece_for_is_spelt_in_bytes(model: Path) -> None:
     tokens = tokenizer.encode("Łódź 7")
     assert TEXT_TOKENS.end_of_padding not in tokens
     assert b"".join(map(tokenizer.piece, tokens)).decode() == " Łódź 7"
+
+
+def test_the_shipped_vocabulary_spells_whatever_the_interpreter_says_itself() -> None:
+    folder = shipped_folder(DEFAULT)
+    if folder is None:
+        pytest.skip(NONE_SHIPPED)
+    path = folder / "tokenizer.model"
+    tokenizer = TextTokenizer(path, Spelling(path.read_bytes()).size)
+    for pair in CLOSED:
+        for text in (pair.en, pair.es):
+            tokens = tokenizer.encode(text)
+            assert TEXT_TOKENS.end_of_padding not in tokens
+            assert b"".join(map(tokenizer.piece, tokens)).decode() == f" {text}"
 
 
 def test_abstaining_is_one_piece_of_its_own(model: Path) -> None:

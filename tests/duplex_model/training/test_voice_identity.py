@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from duplex_model.contract import SAMPLE_RATE_HZ, Pcm
-from duplex_model.training.voice_identity import VoiceBook, pitch_hz, summary
+from duplex_model.training.evaluation.voice_identity import VoiceBook, pitch_hz, summary
 
 
 def voice(hz: float, tilt: float, seconds: float = 1.0, seed: int = 0) -> Pcm:
@@ -40,6 +40,7 @@ def test_loudness_does_not_change_a_summary() -> None:
     assert np.allclose(summary(pcm), summary(pcm * 0.1), atol=0.02)
 
 
+@pytest.mark.slow
 def test_voices_are_told_apart_by_pitch_and_by_timbre() -> None:
     kinds = {"low": (100, 1.0), "low, bright": (100, 0.4), "high": (210, 1.0), "high, dull": (210, 1.8)}
     book = VoiceBook({name: [voice(*kind, seed=seed) for seed in range(3)] for name, kind in kinds.items()})

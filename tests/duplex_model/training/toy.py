@@ -12,8 +12,8 @@ from duplex_model.config import (
     RotaryConfig,
     TransformerConfig,
 )
-from duplex_model.training.batches import Corpus, Example, Layout
-from duplex_model.training.rows import NO_WORD, Rows
+from duplex_model.training.dialogues.rows import NO_WORD, Rows
+from duplex_model.training.lm_learning.batches import Corpus, Example, Layout
 
 CODEBOOKS = 3
 CARD = 16

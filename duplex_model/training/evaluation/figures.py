@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from duplex_model.training.cells import Case, Cell, Kind
-from duplex_model.training.measures import (
+from duplex_model.training.evaluation.cells import Case, Cell, Kind
+from duplex_model.training.evaluation.measures import (
     continued,
     interruption,
     is_silent,
@@ -14,9 +14,9 @@ from duplex_model.training.measures import (
     timing,
     voice_only,
 )
-from duplex_model.training.report import Row
-from duplex_model.training.rollout import Rollout
-from duplex_model.training.scores import (
+from duplex_model.training.evaluation.report import Row
+from duplex_model.training.evaluation.rollout import Rollout
+from duplex_model.training.evaluation.scores import (
     CorpusScore,
     Estimate,
     bleu,

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from duplex_model.contract import FRAME_S
-from duplex_model.training.cells import Case
-from duplex_model.training.dialogue import Turn
+from duplex_model.training.dialogues.dialogue import Turn
+from duplex_model.training.evaluation.cells import Case
+from duplex_model.training.evaluation.rollout import Rollout
+from duplex_model.training.evaluation.scores import is_exact, words_of
 from duplex_model.training.grammar.pair import Language
-from duplex_model.training.rollout import Rollout
-from duplex_model.training.scores import is_exact, words_of
 
 FALSE_SPEECH_FRAMES = 2
 """Audible frames in a trial in which nothing is to be said, above which it counts as speech and not as a click."""

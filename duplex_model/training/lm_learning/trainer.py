@@ -18,11 +18,11 @@ from torch import Tensor, nn
 
 from duplex_model.checkpoint import shapes_of
 from duplex_model.lm import RQTransformer
-from duplex_model.training import lora
-from duplex_model.training.batches import Batch, Chaining, Corpus, Layout, batches, noised
 from duplex_model.training.device import ahead, autocast
-from duplex_model.training.lm_losses import HearingHead, Losses, LossWeights, losses
-from duplex_model.training.optim import Average, learning_rate, optimisers, set_learning_rate
+from duplex_model.training.lm_learning import lora
+from duplex_model.training.lm_learning.batches import Batch, Chaining, Corpus, Layout, batches, noised
+from duplex_model.training.lm_learning.losses import Losses, LossWeights, SideHeads, losses
+from duplex_model.training.lm_learning.optim import Average, learning_rate, optimisers, set_learning_rate
 from duplex_model.training.progress import ProgressLine, plot, read_records, record
 from duplex_model.training.whole_file import write_whole
 
@@ -111,10 +111,10 @@ class Training:
             model.to(device)
         if options.compiled:
             model.transformer.compile(dynamic=True)
-        self.hearing = HearingHead(layout.config).to(device)
+        self.side = SideHeads(layout.config).to(device)
         self._optimisers = optimisers(
             model,
-            self.hearing.parameters(),
+            self.side.parameters(),
             muon_lr=options.muon_lr,
             adam_lr=options.adam_lr,
             muon=not adapting,
@@ -161,10 +161,10 @@ class Training:
 
     def _losses(self, batch: Batch, inputs: Tensor) -> Losses:
         with autocast(self.device, self.options.bfloat16):
-            return losses(self.model, self.hearing, batch, inputs, self.options.weights, self._generator)
+            return losses(self.model, self.side, batch, inputs, self.options.weights, self._generator)
 
     def _descend(self) -> None:
-        learning = [*self._learning.values(), *self.hearing.parameters()]
+        learning = [*self._learning.values(), *self.side.parameters()]
         norm = nn.utils.clip_grad_norm_(learning, self.options.clip, foreach=True)
         wrong = ~norm.isfinite()  # stays on the device: to look at it would be to wait for it
         self.skipped += wrong
@@ -199,7 +199,7 @@ class Training:
         """Writes what `load` reads, and the model as it is served."""
         state = {
             "learning": {name: value.detach() for name, value in self._learning.items()},
-            "hearing": self.hearing.state_dict(),
+            "side": self.side.state_dict(),
             "optimisers": [optimiser.state_dict() for optimiser in self._optimisers],
             "average": self.average.state_dict(),
             "generator": self._generator.get_state(),
@@ -231,7 +231,7 @@ class Training:
         with torch.no_grad():
             for name, value in self._learning.items():
                 value.copy_(state["learning"][name])
-        self.hearing.load_state_dict(state["hearing"])
+        self.side.load_state_dict(state["side"])
         for optimiser, saved in zip(self._optimisers, state["optimisers"], strict=True):
             highest = [group["highest_lr"] for group in optimiser.param_groups]
             optimiser.load_state_dict(saved)
@@ -351,7 +351,7 @@ def _record(training: Training, folder: Path, means: Mapping[str, float], line: 
     rate = training.frames / max(training.elapsed_s, 1e-6)
     figures = {"minutes": training.elapsed_s / 60, "step": training.steps, "frames_per_s": rate, **means}
     record(folder / LOSSES_FILE, figures)
-    shown = ("text", "semantic", "word_accuracy", "hearing_accuracy")
+    shown = ("text", "semantic", "word_accuracy", "hearing_accuracy", "situation_accuracy")
     words = "  ".join(f"{name} {means[name]:.3f}" for name in shown if name in means)
     left_s = 60 * training.options.minutes - training.elapsed_s
     words = f"step {training.steps}  {rate:.0f} frames/s  {words}"

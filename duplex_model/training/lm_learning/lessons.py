@@ -3,11 +3,14 @@
 A head that is dropped after training is asked, beside the text and the voice:
 - which word has just ended. A translation shows that late and seldom; with it, listening is learnt far faster;
 - at the end of the prompt, which situation the role text asks for, in whatever words;
-- and for every word that is in the language spoken into already: that it is none of the model's business.
+- for every word that is in the language spoken into already: that it is none of the model's business;
+- and, by a head of its own, the situation again at every heard word and before every own one.
 
-Without the last two the role was ignored: Spanish heard is nearly always to be said in English, whatever the role
-says, and the few dialogues where only the role tells that nothing is to be said taught nothing in 4000 steps. Asked
-at every word, it began to matter within 300 and was understood within 600.
+Without the second and third the role was ignored: Spanish heard is nearly always to be said in English, whatever the
+role says, and the few dialogues where only the role tells that nothing is to be said taught nothing in 4000 steps.
+Asked at every word, it began to matter within 300 and was understood within 600. The last is for what those do not
+ask, mode and register: a role understood at the end of a prompt is of no use before it is at hand where something is
+to be said.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from duplex_model.contract import FRAME_S
-from duplex_model.training.rows import NO_WORD
+from duplex_model.training.dialogues.rows import NO_WORD
 
 Ints = NDArray[np.int16]
 
@@ -36,6 +39,11 @@ SITUATIONS = tuple(
     for register in ("formal", "informal")
 )
 """What a role text can ask for."""
+
+
+def situation_of(situation: str) -> int:
+    """Which of `SITUATIONS` it is; `NO_WORD` for one that has no name."""
+    return SITUATIONS.index(situation) if situation in SITUATIONS else NO_WORD
 
 
 def situation_label(situation: str) -> int:

@@ -14,7 +14,7 @@ import numpy as np
 
 from duplex_model.contract import FRAME_S, SAMPLE_RATE_HZ, Pcm
 from duplex_model.speech import HUSH_FRAMES
-from duplex_model.training.dialogue import (
+from duplex_model.training.dialogues.dialogue import (
     Cast,
     Dialogue,
     Materials,
@@ -23,10 +23,10 @@ from duplex_model.training.dialogue import (
     Scene,
     Turn,
 )
+from duplex_model.training.dialogues.roles import Mode, load_roles
+from duplex_model.training.dialogues.timeline import first_frame_after, frame_at, samples
 from duplex_model.training.grammar.pair import Language, Pair
-from duplex_model.training.roles import Mode, load_roles
-from duplex_model.training.timeline import first_frame_after, frame_at, samples
-from duplex_model.training.tts import SpeakingVoice
+from duplex_model.training.speech.tts import SpeakingVoice
 from duplex_model.training.vocabulary import UNSURE
 
 PAUSE_S = 0.72
@@ -50,10 +50,14 @@ BACKCHANNELS: Mapping[Language, tuple[str, ...]] = {
 AGREEMENTS: Mapping[Language, tuple[str, ...]] = {"en": ("Yes.", "Okay."), "es": ("Sí.", "Vale.")}
 """Rendered when they answer something, but no reason to stop while the model speaks."""
 
+NOTICES = ("closed.notice", "closed.repeat")
+"""Productions of what the interpreter says as itself."""
+
 _LONGEST_S = 24.0
 _CLOSED_SHARE = 0.06
-_NOTICE_SHARE = 0.5  # of given texts
-_INFORMAL_SHARE = 0.2
+_NOTICE_SHARE = 0.6  # of given texts: what the interpreter says in service
+_CLOSED_GIVEN_SHARE = 0.15
+_INFORMAL_SHARE = 0.4
 _NOT_BY_PEOPLE = ("closed.notice", "closed.backchannel")
 _LANGUAGES: tuple[Language, ...] = ("es", "en")
 _OTHER: Mapping[Language, Language] = {"en": "es", "es": "en"}
@@ -66,7 +70,7 @@ class Kind:
     """A kind of dialogue."""
 
     share: float
-    """Of all dialogues, relative to the others'."""
+    """Of all dialogues, relative to the others'; 0 is composed only where it is asked for by name."""
 
     mode: Mode
     compose: Composer
@@ -287,9 +291,14 @@ def _said(scene: Scene) -> None:
         _render(scene, scene.hear_pair(_pair(scene), _next_s(scene)))
 
 
-def _say(scene: Scene, begin_s: float) -> None:
+def _notice(scene: Scene) -> None:
+    """Nothing but a notice: short, so that each of them can be said many times."""
+    _say(scene, scene.rng.uniform(0.2, 0.8), notice=True)
+
+
+def _say(scene: Scene, begin_s: float, *, notice: bool = False) -> None:
     rng, materials = scene.rng, scene.materials
-    pair = rng.choice(materials.closed) if rng.random() < _NOTICE_SHARE else materials.sample(rng)
+    pair = _a_notice(rng, materials) if notice else _given_pair(rng, materials)
     language = rng.choice((scene.cast.language_in, scene.cast.language_out))
     rendering = scene.speak(pair.text(language), 0.0, begin_s, None, language)
     given = [
@@ -297,6 +306,20 @@ def _say(scene: Scene, begin_s: float) -> None:
     ]
     scene.renderings.append(Rendering(rendering.pcm, rendering.start_s, tuple(given), rendering.placed))
     scene.said.append((given[0].frame - 1, pair.text(language)))
+
+
+def _given_pair(rng: random.Random, materials: Materials) -> Pair:
+    """Mostly one of the interpreter's own notices; few other sentences suffice to be able to say any."""
+    choice = rng.random()
+    if choice < _NOTICE_SHARE:
+        return _a_notice(rng, materials)
+    if choice < _NOTICE_SHARE + _CLOSED_GIVEN_SHARE:
+        return rng.choice(materials.closed)
+    return materials.sample(rng)
+
+
+def _a_notice(rng: random.Random, materials: Materials) -> Pair:
+    return rng.choice([pair for pair in materials.closed if pair.production in NOTICES])
 
 
 def _nothing(scene: Scene) -> None:
@@ -367,22 +390,23 @@ def _transcription(scene: Scene) -> None:
 
 
 KINDS: Mapping[str, Kind] = {
-    "one_turn": Kind(33, Mode.SIMULTANEOUS, _one_turn),
-    "several_turns": Kind(8, Mode.SIMULTANEOUS, _several_turns),
-    "consecutive": Kind(9, Mode.CONSECUTIVE, _consecutive),
-    "backchannel": Kind(3, Mode.CONSECUTIVE, _backchannel),
-    "resumed": Kind(4, Mode.CONSECUTIVE, _resumed),
-    "target_language": Kind(12, Mode.SIMULTANEOUS, _target_language),
-    "target_language_consecutive": Kind(3, Mode.CONSECUTIVE, _target_language),
-    "both_languages": Kind(6, Mode.SIMULTANEOUS, _both_languages),
-    "interrupted": Kind(5, Mode.SIMULTANEOUS, _interrupted),
-    "interrupted_consecutive": Kind(1, Mode.CONSECUTIVE, _interrupted),
-    "said": Kind(4, Mode.SIMULTANEOUS, _said),
-    "said_consecutive": Kind(1, Mode.CONSECUTIVE, _said),
-    "nothing": Kind(3, Mode.SIMULTANEOUS, _nothing),
+    "one_turn": Kind(28, Mode.SIMULTANEOUS, _one_turn),
+    "several_turns": Kind(5, Mode.SIMULTANEOUS, _several_turns),
+    "consecutive": Kind(30, Mode.CONSECUTIVE, _consecutive),
+    "backchannel": Kind(7, Mode.CONSECUTIVE, _backchannel),
+    "resumed": Kind(7, Mode.CONSECUTIVE, _resumed),
+    "target_language": Kind(5, Mode.SIMULTANEOUS, _target_language),
+    "target_language_consecutive": Kind(6, Mode.CONSECUTIVE, _target_language),
+    "both_languages": Kind(3, Mode.SIMULTANEOUS, _both_languages),
+    "interrupted": Kind(3, Mode.SIMULTANEOUS, _interrupted),
+    "interrupted_consecutive": Kind(3, Mode.CONSECUTIVE, _interrupted),
+    "said": Kind(9, Mode.SIMULTANEOUS, _said),
+    "said_consecutive": Kind(3, Mode.CONSECUTIVE, _said),
+    "notice": Kind(0, Mode.SIMULTANEOUS, _notice),  # for a corpus of their own
+    "nothing": Kind(2, Mode.SIMULTANEOUS, _nothing),
     "nothing_consecutive": Kind(1, Mode.CONSECUTIVE, _nothing),
-    "out_of_domain": Kind(4, Mode.SIMULTANEOUS, _out_of_domain),
-    "out_of_domain_consecutive": Kind(1, Mode.CONSECUTIVE, _out_of_domain),
+    "out_of_domain": Kind(3, Mode.SIMULTANEOUS, _out_of_domain),
+    "out_of_domain_consecutive": Kind(2, Mode.CONSECUTIVE, _out_of_domain),
     "code_switch": Kind(1, Mode.SIMULTANEOUS, _code_switch),
-    "transcription": Kind(2, Mode.TRANSCRIPTION, _transcription),
+    "transcription": Kind(1, Mode.TRANSCRIPTION, _transcription),
 }

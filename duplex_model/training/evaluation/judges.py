@@ -19,13 +19,20 @@ import numpy as np
 import soxr  # type: ignore[import-untyped]
 
 from duplex_model.contract import SAMPLE_RATE_HZ, Pcm
+from duplex_model.training.evaluation.scores import (
+    Errors,
+    Estimate,
+    count_errors,
+    error_rate,
+    share,
+    words_of,
+)
+from duplex_model.training.evaluation.voice_identity import VoiceBook
 from duplex_model.training.grammar import Grammar, Pair
 from duplex_model.training.grammar.pair import Language
 from duplex_model.training.recogniser import Recogniser, phone_errors, phones_of
-from duplex_model.training.scores import Errors, Estimate, count_errors, error_rate, share, words_of
+from duplex_model.training.speech.tts import SpeakingVoice, TtsError, Utterance, synthesise
 from duplex_model.training.split import is_training
-from duplex_model.training.tts import SpeakingVoice, TtsError, Utterance, synthesise
-from duplex_model.training.voice_identity import VoiceBook
 
 OwnVoices = Mapping[str, Mapping[Language, SpeakingVoice]]
 """By name and language."""

@@ -13,8 +13,8 @@ from torch.nn import functional as F
 
 from duplex_model.contract import FRAME_SAMPLES, SAMPLE_RATE_HZ
 from duplex_model.spectral import SpectralCodec, mel_filters
-from duplex_model.training.codec_losses import FLOOR, PhoneHead
-from duplex_model.training.codec_pool import HOPS_PER_FRAME, PASSAGE_S, Integers, Pool, to_pcm
+from duplex_model.training.codec_learning.losses import FLOOR, PhoneHead
+from duplex_model.training.codec_learning.pool import HOPS_PER_FRAME, PASSAGE_S, Integers, Pool, to_pcm
 
 MEL_BANDS = 80
 SILENT_FRAMES = 25

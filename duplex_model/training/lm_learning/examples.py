@@ -13,10 +13,10 @@ from safetensors.numpy import load_file
 
 from duplex_model.config import CheckpointConfig, LMConfig, PromptCodes
 from duplex_model.errors import CheckpointError
-from duplex_model.training.batches import Corpus, Example, Ints
 from duplex_model.training.corpus import read_shard
-from duplex_model.training.lessons import mine_or_not
-from duplex_model.training.roles import Mode, load_roles
+from duplex_model.training.dialogues.roles import Mode, load_roles
+from duplex_model.training.lm_learning.batches import Corpus, Example, Ints
+from duplex_model.training.lm_learning.lessons import mine_or_not
 
 
 @dataclass(frozen=True)

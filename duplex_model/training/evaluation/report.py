@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 
-from duplex_model.training.cells import Kind
-from duplex_model.training.scores import CorpusScore, Estimate
+from duplex_model.training.evaluation.cells import Kind
+from duplex_model.training.evaluation.scores import CorpusScore, Estimate
 from duplex_model.training.whole_file import write_whole
 
 SHARES = frozenset(

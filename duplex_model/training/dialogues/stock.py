@@ -6,12 +6,12 @@ import random
 from collections.abc import Callable
 from typing import get_args
 
-from duplex_model.training.augment import augment
-from duplex_model.training.dialogue import Materials
+from duplex_model.training.dialogues.dialogue import Materials
 from duplex_model.training.grammar import CLOSED, Grammar, Pair, everyday_sentence
 from duplex_model.training.grammar.pair import Language
+from duplex_model.training.speech.augment import augment
+from duplex_model.training.speech.tts import OWN_VOICES, source_voices, synthesise
 from duplex_model.training.split import held_out, held_out_productions, is_training
-from duplex_model.training.tts import OWN_VOICES, source_voices, synthesise
 
 LANGUAGES: tuple[Language, ...] = get_args(Language)
 

@@ -13,11 +13,11 @@ import numpy as np
 import soxr  # type: ignore[import-untyped]
 
 from duplex_model.contract import SAMPLE_RATE_HZ, Pcm
-from duplex_model.training.espeak import espeak
-from duplex_model.training.flite import flite
-from duplex_model.training.phones import PHONES, SILENCE
-from duplex_model.training.speaking_voices import OWN_VOICES, SpeakingVoice, source_voices
-from duplex_model.training.timing import Phone, Timed, TtsError, shifted, word_times
+from duplex_model.training.speech.espeak import espeak
+from duplex_model.training.speech.flite import flite
+from duplex_model.training.speech.phones import PHONES, SILENCE
+from duplex_model.training.speech.speaking_voices import OWN_VOICES, SpeakingVoice, source_voices
+from duplex_model.training.speech.timing import Phone, Timed, TtsError, shifted, word_times
 
 __all__ = [
     "OWN_VOICES",

@@ -1,7 +1,7 @@
 """What the language model is taught: the next text token, the codes of its voice, and the words it hears.
 
-The last is a lesson on the side, by a head that is dropped afterwards: which word has just ended. A translation says
-so late and seldom; with it, listening is learnt several times as fast.
+The last is a lesson on the side, by heads that are dropped afterwards (see `lessons`): which word has just ended, and
+what the role asks for. A translation says so late and seldom; with them, listening is learnt several times as fast.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from torch.nn import functional as F
 
 from duplex_model.config import TEXT_TOKENS, LMConfig
 from duplex_model.lm import RQTransformer
-from duplex_model.training.batches import Batch
+from duplex_model.training.lm_learning.batches import Batch
+from duplex_model.training.lm_learning.lessons import SITUATIONS
 
 _SILENT_SHARE = 0.35
 """How often a frame of silence is chosen for the depth transformer, where one of speech is chosen once."""
@@ -31,6 +32,7 @@ class LossWeights:
     """Of each acoustic codebook."""
 
     hearing: float = 0.3
+    situation: float = 0.3
     depth_share: float = 0.25
     """Share of the live frames whose codes are learnt from; all of them would cost more than they teach."""
 
@@ -46,22 +48,28 @@ class Losses:
     """[] each, without gradient: mean cross-entropies in nats, and shares of right answers."""
 
 
-class HearingHead(nn.Module):
-    """Which word has just been heard: [..., D] -> [..., text_card]."""
+class SideHeads(nn.Module):
+    """What the lessons on the side ask for; dropped after training."""
 
     def __init__(self, config: LMConfig) -> None:
         super().__init__()
-        self.linear = nn.Linear(config.temporal.width, config.text_card, bias=False)
+        self._word = nn.Linear(config.temporal.width, config.text_card, bias=False)
+        self._situation = nn.Linear(config.temporal.width, len(SITUATIONS), bias=False)
 
-    def forward(self, h: Tensor) -> Tensor:
-        """[..., D] -> [..., text_card]."""
-        y: Tensor = self.linear(h)
+    def word(self, h: Tensor) -> Tensor:
+        """Which word has just been heard: [..., D] -> [..., text_card]."""
+        y: Tensor = self._word(h)
+        return y
+
+    def situation(self, h: Tensor) -> Tensor:
+        """Which of `SITUATIONS` the role asks for: [..., D] -> [..., situations]."""
+        y: Tensor = self._situation(h)
         return y
 
 
 def losses(
     model: RQTransformer,
-    hearing: HearingHead | None,
+    side: SideHeads | None,
     batch: Batch,
     inputs: Tensor,
     weights: LossWeights,
@@ -71,7 +79,7 @@ def losses(
 
     Args:
         model: what learns.
-        hearing: the head on the side, or None.
+        side: the heads on the side, or None.
         batch: the targets.
         inputs: int64 [B, streams, T + 1], its columns as the model sees them.
         weights: of the losses.
@@ -86,10 +94,12 @@ def losses(
     parts = {**text, **own}
     total = weights.text * text["text"] + weights.semantic * own["semantic"]
     total = total + weights.acoustic * (model.config.own_codebooks - 1) * own["acoustic"]
-    if hearing is not None:
-        heard = _hearing_parts(hearing, h, batch.heard_word[:, :-1].flatten(), batch.ended)
-        parts |= heard
-        total = total + weights.hearing * heard["hearing"]
+    if side is not None:
+        words = batch.heard_word[:, :-1].flatten().index_select(0, batch.ended)
+        heard = _answers("hearing", side.word(h.index_select(0, batch.ended)), words)
+        asked = _answers("situation", side.situation(h.index_select(0, batch.acting)), batch.situations)
+        parts |= heard | asked
+        total = total + weights.hearing * heard["hearing"] + weights.situation * asked["situation"]
     return Losses(total, {name: value.detach() for name, value in parts.items()})
 
 
@@ -146,13 +156,13 @@ def _own_parts(
     }
 
 
-def _hearing_parts(hearing: HearingHead, h: Tensor, word: Tensor, ended: Tensor) -> dict[str, Tensor]:
-    logits = hearing(h.index_select(0, ended)).float()
-    word = word[ended]
-    right = (logits.argmax(dim=-1) == word).float()
-    entropies = F.cross_entropy(logits, word, reduction="none")
+def _answers(name: str, logits: Tensor, target: Tensor) -> dict[str, Tensor]:
+    """Of a lesson on the side: logits [N, answers], target int64 [N]."""
+    logits = logits.float()
+    right = (logits.argmax(dim=-1) == target).float()
+    entropies = F.cross_entropy(logits, target, reduction="none")
     every = torch.ones_like(right)
-    return {"hearing": _mean(entropies, every), "hearing_accuracy": _mean(right, every)}
+    return {name: _mean(entropies, every), f"{name}_accuracy": _mean(right, every)}
 
 
 def _mean(values: Tensor, weight: Tensor) -> Tensor:

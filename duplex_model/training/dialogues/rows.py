@@ -17,7 +17,7 @@ from torch import Tensor
 
 from duplex_model.config import TEXT_TOKENS
 from duplex_model.contract import FRAME_SAMPLES, Pcm
-from duplex_model.training.dialogue import Dialogue
+from duplex_model.training.dialogues.dialogue import Dialogue
 from duplex_model.training.vocabulary import Spelling
 
 Encode = Callable[[Tensor], Tensor]

@@ -23,8 +23,8 @@ from duplex_model.config import NO_INPUT, TEXT_TOKENS, LMConfig, PromptCodes
 from duplex_model.delays import delayed
 from duplex_model.prompt import PAUSE_FRAMES, spoken_frames
 from duplex_model.training.device import moved
-from duplex_model.training.lessons import situation_label
-from duplex_model.training.rows import NAMES, NO_WORD, Rows
+from duplex_model.training.dialogues.rows import NAMES, NO_WORD, Rows
+from duplex_model.training.lm_learning.lessons import situation_label, situation_of
 
 Ints = NDArray[np.int16]
 Floats = NDArray[np.float32]
@@ -89,6 +89,9 @@ class Laid:
     pinned: int
     """P, columns of the prompt."""
 
+    situation: int
+    """What the role asks for, see `lessons`, or `NO_WORD`."""
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -114,6 +117,12 @@ class Batch:
 
     ended: Tensor
     """int64 [N]: where a heard word is asked for, in columns 0 .. T - 1."""
+
+    acting: Tensor
+    """int64 [N]: where the situation is asked for, in columns 0 .. T - 1: at heard words, and before own ones."""
+
+    situations: Tensor
+    """int64 [N]: the answers there."""
 
     own_frames: int
     """Columns 1 .. T of all rows in which own audio is a target."""
@@ -161,6 +170,7 @@ class Layout:
             torch.stack([_placed(own, first + 1 + delay, total) for delay in self._own_delays]),
             self._understood(example, first, total),
             first,
+            situation_of(example.situation),
         )
 
     def _understood(self, example: Example, first: int, total: int) -> Tensor:
@@ -197,8 +207,12 @@ def collate(rows: Sequence[Laid]) -> Batch:
     text_weight = torch.stack([_padded(row.text_weight, length, 0) for row in rows])
     own_weight = torch.stack([_padded(row.own_weight, length, 0) for row in rows])
     heard_word = torch.stack([_padded(row.heard_word, length, NO_WORD) for row in rows])
+    columns = torch.stack([_padded(row.columns, length, 0) for row in rows])
+    situation = torch.tensor([row.situation for row in rows])[:, None].expand(-1, length - 1).flatten()
+    asking = (heard_word[:, :-1] != NO_WORD) | (columns[:, 0, :-1] == TEXT_TOKENS.end_of_padding)
+    acting = (asking.flatten() & (situation != NO_WORD)).nonzero()[:, 0]
     return Batch(
-        torch.stack([_padded(row.columns, length, 0) for row in rows]),
+        columns,
         text_weight,
         own_weight,
         heard_word,
@@ -206,6 +220,8 @@ def collate(rows: Sequence[Laid]) -> Batch:
         # Known here already, so that a GPU is never waited for to count.
         text_weight[:, 1:].flatten().nonzero()[:, 0],
         (heard_word[:, :-1].flatten() != NO_WORD).nonzero()[:, 0],
+        acting,
+        situation[acting],
         int((own_weight[:, :, 1:] > 0).any(dim=1).sum()),
         sum(row.columns.shape[1] - 1 for row in rows),
     )

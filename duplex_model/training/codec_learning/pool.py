@@ -21,12 +21,19 @@ import torch
 from torch import Tensor
 
 from duplex_model.contract import FRAME_SAMPLES, SAMPLE_RATE_HZ
-from duplex_model.training.augment import augment
 from duplex_model.training.device import moved
 from duplex_model.training.grammar import Grammar, load_grammar
 from duplex_model.training.grammar.pair import Language
+from duplex_model.training.speech.augment import augment
+from duplex_model.training.speech.tts import (
+    OWN_VOICES,
+    PHONES,
+    SpeakingVoice,
+    Utterance,
+    source_voices,
+    synthesise,
+)
 from duplex_model.training.split import is_training
-from duplex_model.training.tts import OWN_VOICES, PHONES, SpeakingVoice, Utterance, source_voices, synthesise
 
 HOP_SAMPLES = 240
 """Samples per phone label: 10 ms."""

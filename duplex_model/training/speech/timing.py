@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from duplex_model.errors import DuplexModelError
-from duplex_model.training.phones import SILENCE
+from duplex_model.training.speech.phones import SILENCE
 
 
 class TtsError(DuplexModelError):

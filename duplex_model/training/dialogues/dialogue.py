@@ -13,10 +13,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from duplex_model.contract import FRAME_S, FRAME_SAMPLES, Pcm
-from duplex_model.training.grammar.pair import Language, Pair
-from duplex_model.training.roles import Mode
-from duplex_model.training.split import normal_form
-from duplex_model.training.timeline import (
+from duplex_model.training.dialogues.roles import Mode
+from duplex_model.training.dialogues.timeline import (
     Placed,
     Span,
     first_frame_after,
@@ -25,7 +23,9 @@ from duplex_model.training.timeline import (
     samples,
     whole_frames,
 )
-from duplex_model.training.tts import SpeakingVoice, Utterance
+from duplex_model.training.grammar.pair import Language, Pair
+from duplex_model.training.speech.tts import SpeakingVoice, Utterance
+from duplex_model.training.split import normal_form
 
 MARGIN_S = 0.24
 """Between the end of a heard word and the frame in which its translation may be written."""

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from duplex_model.contract import Pcm
-from duplex_model.training.phones import FLITE, SILENCE
-from duplex_model.training.timing import Phone, TtsError
+from duplex_model.training.speech.phones import FLITE, SILENCE
+from duplex_model.training.speech.timing import Phone, TtsError
 
 _PACKAGE = "flite"
 _TOKEN_OF_SEGMENT = b"R:SylStructure.parent.parent.R:Token.parent"

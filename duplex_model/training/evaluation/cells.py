@@ -9,6 +9,8 @@
 
 Behaviour has cells of its own: silence where nothing is to be interpreted, interruptions, backchannels, speech
 outside the domain, given texts, voices. Everything is seeded: the same cell has the same trials for every checkpoint.
+One cell is of what is trained on, `service notices`: the interpreter's own sentences, which are few and have to be
+understood. It says how well they are spoken, and nothing of how well anything is interpreted.
 """
 
 from __future__ import annotations
@@ -23,15 +25,15 @@ import numpy as np
 
 from duplex_model.contract import FRAME_S, SAMPLE_RATE_HZ, Pcm, Prompt
 from duplex_model.role import tagged_role
-from duplex_model.training.dialogue import Cast, Materials, Scene, Turn
+from duplex_model.training.dialogues.dialogue import Cast, Materials, Scene, Turn
+from duplex_model.training.dialogues.kinds import BACKCHANNELS, NOTICES
+from duplex_model.training.dialogues.roles import Mode, load_roles
+from duplex_model.training.dialogues.stock import held_out_materials, training_materials
+from duplex_model.training.evaluation.rollout import Cue, Trial
 from duplex_model.training.grammar import Grammar, Pair, Register
 from duplex_model.training.grammar.pair import Language
-from duplex_model.training.kinds import BACKCHANNELS
-from duplex_model.training.roles import Mode, load_roles
-from duplex_model.training.rollout import Cue, Trial
+from duplex_model.training.speech.tts import SpeakingVoice
 from duplex_model.training.split import held_out, held_out_productions, is_training
-from duplex_model.training.stock import held_out_materials, training_materials
-from duplex_model.training.tts import SpeakingVoice
 
 DIRECTIONS: tuple[tuple[Language, Language], ...] = (("es", "en"), ("en", "es"))
 MODES = (Mode.SIMULTANEOUS, Mode.CONSECUTIVE)
@@ -174,9 +176,9 @@ class Planner:
                     makers[cell_name(material, mode, heard, said)] = partial(
                         self.quiet, material, mode, heard, said
                     )
-        for make in (self.notice, self.voices):
+        for make in (self.notice, self.service_notices, self.voices):
             for heard, said in DIRECTIONS:
-                name = cell_name(make.__name__, Mode.SIMULTANEOUS, heard, said)
+                name = cell_name(make.__name__.replace("_", " "), Mode.SIMULTANEOUS, heard, said)
                 makers[name] = partial(make, Mode.SIMULTANEOUS, heard, said)
         return makers
 
@@ -277,6 +279,16 @@ class Planner:
             for pair in distinct(self._usual, rng, self._per_cell)
         ]
         return Cell(Kind.NOTICE, "notice", mode, heard, said, cases)
+
+    def service_notices(self, mode: Mode, heard: Language, said: Language) -> Cell:
+        """What the interpreter says as itself, each sentence once, spoken into silence."""
+        rng = self._rng("service notices", mode, heard)
+        notices = [pair for pair in self.stock.materials.closed if pair.production in NOTICES]
+        cases = [
+            self._notice_case(text, mode, heard, said, rng.choice(self._own_voices))
+            for text in dict.fromkeys(pair.text(said) for pair in notices)
+        ]
+        return Cell(Kind.NOTICE, "service notices", mode, heard, said, cases)
 
     def voices(self, mode: Mode, heard: Language, said: Language) -> Cell:
         """The same given texts in each of the own voices."""

@@ -1,0 +1,1 @@
+"""What the detector of backchannels learns from, and the network that it is."""

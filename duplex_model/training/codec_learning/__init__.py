@@ -1,0 +1,1 @@
+"""How the codec learns: what it hears, its losses, its steps, and what it is worth."""

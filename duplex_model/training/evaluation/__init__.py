@@ -1,0 +1,1 @@
+"""How a checkpoint is evaluated: what is played to it, who listens, and what is counted."""

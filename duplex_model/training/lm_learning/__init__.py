@@ -1,0 +1,1 @@
+"""How the language model learns: from dialogues as tokens to weights as they are served."""
