@@ -5,7 +5,9 @@
     ├── RemoteError        the other side sent something it must not, or vanished
     │   ├── SignallingError    a malformed, oversized or unexpected signalling message
     │   ├── SdpError           an offer or answer we cannot use
-    │   └── RoomFull           the room's limit of participants is reached
+    │   ├── WrongHostKey       the proof that somebody is a host proves nothing
+    │   ├── RoomFull           the room's limit of participants is reached
+    │   └── Refused            who asks for something may not have it, or not so
     └── MediaLibraryError  libopus is missing or refused a call
 
 `RemoteError` carries `code`, a stable word for programs, beside its message for people.
@@ -42,10 +44,22 @@ class SdpError(RemoteError):
     code = "bad-sdp"
 
 
+class WrongHostKey(RemoteError):
+    """Somebody wants to be a host with a key that is not the room's."""
+
+    code = "wrong-host-key"
+
+
 class RoomFull(RemoteError):
     """No seat is free."""
 
     code = "room-full"
+
+
+class Refused(RemoteError):
+    """Who asks for something may not have it, or not in this way; the message tells them why."""
+
+    code = "refused"
 
 
 class MediaLibraryError(WebRTCError):

@@ -35,7 +35,7 @@ from __future__ import annotations
 import enum
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,6 +126,15 @@ class JitterStats:
     """Delay of the last frame as drawn above."""
 
     target_ms: float
+
+
+@runtime_checkable
+class HasJitterStats(Protocol):
+    """Incoming audio that can tell of its receive path."""
+
+    def stats(self) -> JitterStats:
+        """A snapshot of it."""
+        ...
 
 
 class JitterBuffer:

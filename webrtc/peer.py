@@ -1,16 +1,20 @@
-"""One peer connection: one audio track in, one out, answered from the other side's offer."""
+"""One peer connection: one audio track in, one out, answered from the other side's offer.
+
+The other side may offer a data channel beside its audio, on which it is sent attestations.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import aiortc
 from aiortc.exceptions import InternalError, InvalidAccessError, InvalidStateError, OperationError
-from aiortc.rtcconfiguration import RTCIceTransportPolicy
+from aiortc.rtcconfiguration import RTCBundlePolicy, RTCIceTransportPolicy
 
+from webrtc.attestations import AttestationChannel, AttestationStats
+from webrtc.ending import Ending
 from webrtc.errors import LocalError, SdpError
 from webrtc.jitter import JitterStats
 from webrtc.room import IncomingAudio
@@ -22,9 +26,7 @@ logger = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT_S = 30.0
 
-# What aiortc raises for offers it cannot parse or use. It parses with bare asserts, lookups and conversions, and has
-# no exception of its own for that.
-_OFFER_ERRORS = (
+NEGOTIATION_ERRORS = (
     ValueError,
     AssertionError,
     LookupError,
@@ -35,6 +37,8 @@ _OFFER_ERRORS = (
     InvalidStateError,
     OperationError,
 )
+"""What aiortc raises for descriptions it cannot parse or use: it parses with bare asserts, lookups and conversions, and
+has no exception of its own for that."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +81,9 @@ class PeerStats:
 
     outgoing: ScheduleStats
 
+    attestations: AttestationStats | None
+    """None when the other side offered no data channel."""
+
 
 class Peer:
     """One connection, from `answer` to `close`. Everything runs on one event loop.
@@ -99,18 +106,17 @@ class Peer:
         on_closed: Callable[[str], None],
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
     ) -> None:
-        self._connection = aiortc.RTCPeerConnection(_configuration(ice))
+        self._connection = aiortc.RTCPeerConnection(rtc_configuration(ice))
+        self._relay_only = ice.relay_only
         self._connection.on("connectionstatechange", self._on_state)
         self._outgoing = RtpOutgoingAudio(fill)
         self._incoming: RtpIncomingAudio | None = None
+        self._attestations: AttestationChannel | None = None
         self._on_audio = on_audio
-        self._on_closed = on_closed
         self._connect_timeout_s = connect_timeout_s
         self._offered = False
         self._announced = False
-        self._ended = False
-        self._closing: asyncio.Task[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._ending = Ending(self._close_all, on_closed)
 
     @property
     def outgoing(self) -> RtpOutgoingAudio:
@@ -121,8 +127,8 @@ class Peer:
         """Our answer, with all candidates in it; the connection then builds up by itself.
 
         Raises:
-            SdpError: the offer is not one usable Opus audio track, or there was an offer before. After the former,
-                close the peer.
+            SdpError: the offer is not one usable Opus audio track, with or without a data channel, or there was an
+                offer before. After the former, close the peer.
         """
         if self._offered:
             raise SdpError("expected one offer per connection, got another")
@@ -130,22 +136,35 @@ class Peer:
         check_offer(offer_sdp)
         try:
             transceiver = self._connection.addTransceiver(self._outgoing, direction="sendrecv")
-            transceiver.setCodecPreferences(_opus_only())
+            transceiver.setCodecPreferences(opus_only())
             await self._connection.setRemoteDescription(aiortc.RTCSessionDescription(offer_sdp, "offer"))
             if transceiver.receiver.track is not None:
                 self._incoming = RtpIncomingAudio(transceiver.receiver)
+            if self._connection.sctp is not None:
+                if self._connection.sctp.transport is not transceiver.receiver.transport:
+                    raise SdpError("expected the data section bundled with the audio, got one apart")
+                self._attestations = AttestationChannel(self._connection.sctp, self._ending.come)
+                self._connection.on("datachannel", self._attestations.take)
             await self._connection.setLocalDescription(await self._connection.createAnswer())
-        except _OFFER_ERRORS as error:
-            raise SdpError(f"expected an offer that can be answered, got: {_words(error)}") from error
-        if not self._ended:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(self._connect_timeout_s, self._on_timeout)
+        except NEGOTIATION_ERRORS as error:
+            raise SdpError(f"expected an offer that can be answered, got: {error_words(error)}") from error
+        if not self._ending.came:
+            words = f"no connection within {self._connect_timeout_s:g} s"
+            self._ending.unless_standing_within(self._connect_timeout_s, words)
+        if self._relay_only and "\na=candidate:" not in self._connection.localDescription.sdp:
+            logger.warning(
+                "the TURN server gave no address: expected it reachable, with this user and password"
+            )
         return with_opus_parameters(self._connection.localDescription.sdp)
+
+    def attest(self, line: str) -> None:
+        """Sends an attestation, where the other side offered a channel for it; never blocks, never raises."""
+        if self._attestations is not None:
+            self._attestations.send(line)
 
     async def close(self) -> None:
         """Ends the connection; returns when its sockets and threads are gone. Idempotent."""
-        self._ended = True
-        await asyncio.shield(self._start_closing())
+        await self._ending.close()
 
     def stats(self) -> PeerStats:
         """A snapshot."""
@@ -153,52 +172,34 @@ class Peer:
             state=self._connection.connectionState,
             incoming=None if self._incoming is None else self._incoming.stats(),
             outgoing=self._outgoing.stats(),
+            attestations=None if self._attestations is None else self._attestations.stats(),
         )
 
     def _on_state(self) -> None:
         state = self._connection.connectionState
         logger.debug("connection is %s", state)
         if state == "connected":
-            self._stop_timer()
+            self._ending.stands()
             self._announce()
         elif state == "failed":
-            self._end("connection lost")
+            self._ending.come("connection lost")
         elif state == "closed":
-            self._end("closed by the other side")
+            self._ending.come("closed by the other side")
 
     def _announce(self) -> None:
-        if self._incoming is not None and not self._announced and not self._ended:
+        if self._incoming is not None and not self._announced and not self._ending.came:
             self._announced = True
             self._on_audio(self._incoming)
-
-    def _on_timeout(self) -> None:
-        self._end(f"no connection within {self._connect_timeout_s:g} s")
-
-    def _end(self, reason: str) -> None:
-        """Reports the end, unless it was asked for or reported before."""
-        if self._ended:
-            return
-        self._ended = True
-        self._start_closing()
-        self._on_closed(reason)
-
-    def _start_closing(self) -> asyncio.Task[None]:
-        self._stop_timer()
-        if self._closing is None:
-            self._closing = asyncio.create_task(self._close_all())
-        return self._closing
 
     async def _close_all(self) -> None:
         self._outgoing.stop()
         await self._connection.close()
 
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
 
-
-def _configuration(ice: IceSettings) -> aiortc.RTCConfiguration:
+def rtc_configuration(
+    ice: IceSettings, bundle: RTCBundlePolicy = RTCBundlePolicy.BALANCED
+) -> aiortc.RTCConfiguration:
+    """`ice` as aiortc takes it."""
     # An empty list, not None: with None aiortc would ask a public STUN server.
     return aiortc.RTCConfiguration(
         iceServers=[
@@ -208,15 +209,16 @@ def _configuration(ice: IceSettings) -> aiortc.RTCConfiguration:
             for server in ice.servers
         ],
         iceTransportPolicy=RTCIceTransportPolicy.RELAY if ice.relay_only else RTCIceTransportPolicy.ALL,
+        bundlePolicy=bundle,
     )
 
 
-def _opus_only() -> list[aiortc.RTCRtpCodecCapability]:
+def opus_only() -> list[aiortc.RTCRtpCodecCapability]:
     """Opus alone: the receive path understands nothing else."""
     capabilities = aiortc.RTCRtpSender.getCapabilities("audio")
     return [codec for codec in capabilities.codecs if codec.mimeType.lower() == "audio/opus"]
 
 
-def _words(error: Exception) -> str:
-    """The error's own words, or its kind where aiortc gave none, short enough for a log line."""
+def error_words(error: Exception) -> str:
+    """An error's own words, or its kind where aiortc gave none, short enough for a log line."""
     return (str(error) or type(error).__name__)[:200]

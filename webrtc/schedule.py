@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from webrtc.errors import LocalError
 from webrtc.room import FRAME_SAMPLES, PACKET_SAMPLES, SAMPLE_RATE_HZ, Pcm
@@ -23,6 +25,7 @@ PACKET_S = PACKET_SAMPLES / SAMPLE_RATE_HZ
 PACKETS_PER_FRAME = FRAME_SAMPLES // PACKET_SAMPLES
 RTP_SAMPLES_PER_PACKET = 960  # 20 ms of the 48 kHz RTP clock, RFC 7587
 MAX_QUEUED_PACKETS = 16 * PACKETS_PER_FRAME
+FADE_SAMPLES = SAMPLE_RATE_HZ * 5 // 1000  # of a packet whose sound is replaced: not heard as a fade
 CATCH_UP_S = 0.1  # packets later than this are not sent at all: a burst of old sound helps nobody
 
 
@@ -100,6 +103,25 @@ class PacketSchedule:
             self._number = max(self._number, self._queue.popleft().number + 1)
             self._overflow += 1
 
+    def replace(self, tick: int, pcm: Pcm) -> None:
+        """Changes what waits of a frame; see `OutgoingAudio.replace`.
+
+        Raises:
+            LocalError: wrong shape.
+        """
+        if pcm.shape != (FRAME_SAMPLES,):
+            raise LocalError(f"expected pcm [{FRAME_SAMPLES}], got {list(pcm.shape)}")
+        if self._first_tick is None:
+            return
+        first = self._first_tick_number + (tick - self._first_tick) * PACKETS_PER_FRAME
+        for place, queued in enumerate(self._queue):
+            k = queued.number - first
+            if 0 <= k < PACKETS_PER_FRAME:
+                piece = pcm[k * PACKET_SAMPLES : (k + 1) * PACKET_SAMPLES]
+                if queued.number == self._number:
+                    piece = crossfaded(queued.pcm, piece)
+                self._queue[place] = replace(queued, pcm=piece)
+
     def next_due_s(self, now_s: float) -> float:
         """When the next packet leaves, as far as is known at `now_s`; may lie in the past."""
         if self._queue and self._queue[0].number == self._number:
@@ -153,3 +175,11 @@ class PacketSchedule:
             return self._number
         ahead = math.floor((at_s - self._extrapolated_s(self._number)) / PACKET_S + 0.5)
         return self._number + max(0, ahead)
+
+
+def crossfaded(before: Pcm, after: Pcm) -> Pcm:
+    """`after` [480], whose first 5 ms come out of `before` [480]."""
+    rise = np.arange(1, FADE_SAMPLES + 1, dtype=np.float32) / np.float32(FADE_SAMPLES)
+    piece = after.astype(np.float32, copy=True)
+    piece[:FADE_SAMPLES] = before[:FADE_SAMPLES] * (1 - rise) + after[:FADE_SAMPLES] * rise
+    return piece

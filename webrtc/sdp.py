@@ -21,11 +21,13 @@ OPUS_PARAMETERS: Mapping[str, str] = {
 """What our answer asks of senders (RFC 7587 section 6.1). Mono is the default, so `stereo` is left out."""
 
 _OPUS_RTPMAP = re.compile(r"a=rtpmap:(\d+) opus/48000/2\s*$", re.IGNORECASE)
+_APPLICATION = re.compile(r"m=application \d+ (?:UDP|TCP)/DTLS/SCTP webrtc-datachannel\s*$")
+_SCTP_PORT = re.compile(r"a=sctp-port:(\d{1,5})\s*$")
 _FMTP = re.compile(r"a=fmtp:(\d+) (.*?)\s*$")
 
 
 def check_offer(offer: str) -> None:
-    """Refuses an offer that is not one audio track with Opus.
+    """Refuses an offer that is not one audio track with Opus, alone or followed by one section for data channels.
 
     Raises:
         SdpError: says what was expected and what came.
@@ -36,16 +38,30 @@ def check_offer(offer: str) -> None:
     lines = offer.splitlines()
     if not lines or lines[0].strip() != "v=0":
         raise SdpError("expected a session description beginning with 'v=0', got something else")
-    kinds = [line[2:].split(" ", 1)[0] for line in lines if line.startswith("m=")]
+    starts = [at for at, line in enumerate(lines) if line.startswith("m=")]
+    kinds = [lines[at][2:].split(" ", 1)[0] for at in starts]
     if "audio" not in kinds:
         raise SdpError(f"expected one audio track, got {_counted(kinds)}")
-    if kinds != ["audio"]:
-        raise SdpError(f"expected one audio track and nothing else, got {_counted(kinds)}")
+    if kinds not in (["audio"], ["audio", "application"]):
+        raise SdpError(
+            f"expected one audio track, at most one data section after it, and nothing else, got {_counted(kinds)}"
+        )
+    if len(kinds) == 2:
+        _check_data_section(lines[starts[1] :])
     if not any(_OPUS_RTPMAP.match(line) for line in lines):
         raise SdpError("expected the codec opus/48000/2 in the offer, got none")
     candidates = sum(line.startswith("a=candidate:") for line in lines)
     if candidates > MAX_CANDIDATES:
         raise SdpError(f"expected at most {MAX_CANDIDATES} candidates, got {candidates}")
+
+
+def _check_data_section(section: list[str]) -> None:
+    """Refuses what aiortc would trip over only after its answer (RFC 8841 section 5)."""
+    if not _APPLICATION.match(section[0]):
+        raise SdpError("expected a data section of DTLS/SCTP webrtc-datachannel, got another protocol")
+    ports = [int(match.group(1)) for line in section if (match := _SCTP_PORT.match(line))]
+    if len(ports) != 1 or not 0 < ports[0] < 65_536:
+        raise SdpError("expected one a=sctp-port from 1 to 65535 in the data section, got none or another")
 
 
 def _counted(kinds: list[str]) -> str:

@@ -51,8 +51,18 @@ class RtpIncomingAudio:
     aiortc decodes nothing, while its receiver reports go on.
     """
 
-    def __init__(self, receiver: aiortc.RTCRtpReceiver, *, clock: Clock = time.monotonic) -> None:
+    def __init__(
+        self, receiver: aiortc.RTCRtpReceiver, *, ssrc: int | None = None, clock: Clock = time.monotonic
+    ) -> None:
+        """Takes the receiver's packets from now on.
+
+        Args:
+            receiver: has not received anything yet.
+            ssrc: the only one that counts; where it is known, aiortc's guesses about others must not be heard.
+            clock: monotonic seconds.
+        """
         self._clock = clock
+        self._ssrc = ssrc
         self._buffer = JitterBuffer(OpusDecoder())
         _take_packets(receiver, self._add)
 
@@ -65,6 +75,8 @@ class RtpIncomingAudio:
         return self._buffer.stats()
 
     def _add(self, packet: RtpPacket) -> None:
+        if self._ssrc is not None and packet.ssrc != self._ssrc:
+            return
         self._buffer.add(
             AudioPacket(
                 ssrc=packet.ssrc,
@@ -116,6 +128,14 @@ class RtpOutgoingAudio(aiortc.MediaStreamTrack):
             LocalError: wrong shape, or a tick that does not come after the one before.
         """
         self._schedule.play(tick, pcm, at_s)
+
+    def replace(self, tick: int, pcm: Pcm) -> None:
+        """Changes what was not sent yet of a tick; see `OutgoingAudio.replace`.
+
+        Raises:
+            LocalError: wrong shape.
+        """
+        self._schedule.replace(tick, pcm)
 
     def stats(self) -> ScheduleStats:
         """A snapshot of the send path."""

@@ -30,6 +30,7 @@ async def talk(outgoing: OutgoingAudio, incoming: IncomingAudio, hz: float) -> f
     return amplitude(np.concatenate(heard[-8:]), 1_000.0 - hz)
 
 
+@pytest.mark.slow
 async def test_both_ends_hear_each_other() -> None:
     audio: asyncio.Future[IncomingAudio] = asyncio.get_running_loop().create_future()
     peer = Peer(

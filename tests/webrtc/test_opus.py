@@ -118,6 +118,7 @@ def test_a_payload_without_a_duration_is_refused(payload: bytes) -> None:
         parse_packet(payload)
 
 
+@pytest.mark.slow
 @given(
     st.one_of(
         st.binary(min_size=1, max_size=200),

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import fractions
+import re
 import threading
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 
+import aioice
 import aiortc
 import av
 import numpy as np
 import pytest
 from aiortc.mediastreams import MediaStreamError
+from aiortc.rtcsctptransport import SCTP_DATA_FIRST_FRAG, DataChunk
 
+from webrtc.attestations import LABEL, MAX_RECEIVED_BYTES, AttestationStats
 from webrtc.errors import LocalError, SdpError
 from webrtc.peer import IceServer, IceSettings, Peer
-from webrtc.room import FRAME_SAMPLES, SAMPLE_RATE_HZ, IncomingAudio, Pcm
+from webrtc.room import FRAME_SAMPLES, PACKET_SAMPLES, SAMPLE_RATE_HZ, IncomingAudio, Pcm
 from webrtc.tracks import Fill
 
 pytestmark = pytest.mark.media
@@ -32,6 +37,12 @@ def tone(hz: float, first_sample: int, samples: int, rate_hz: int = SAMPLE_RATE_
 def pitch_hz(pcm: Pcm, rate_hz: int) -> float:
     spectrum = np.abs(np.fft.rfft(pcm * np.hanning(len(pcm)), 8 * len(pcm)))
     return float(np.argmax(spectrum) * rate_hz / (8 * len(pcm)))
+
+
+def usual_rms(pcm: Pcm, packet_samples: int) -> float:
+    """The median over packets: a busy machine loses time, and with it some of them."""
+    packets = pcm[: len(pcm) // packet_samples * packet_samples].reshape(-1, packet_samples)
+    return float(np.median(np.sqrt(np.mean(np.square(packets), axis=1))))
 
 
 def rms(pcm: Pcm) -> float:
@@ -79,13 +90,20 @@ class Call:
 
     async def offer(self, hz: float = 440.0) -> str:
         self.other.addTrack(ToneTrack(hz))
-        await self.other.setLocalDescription(await self.other.createOffer())
-        return str(self.other.localDescription.sdp)
+        return await _local_offer(self.other)
 
-    async def connect(self, hz: float = 440.0) -> IncomingAudio:
-        answer = await self.peer.answer(await self.offer(hz))
+    async def accept(self, answer: str) -> IncomingAudio:
         await self.other.setRemoteDescription(aiortc.RTCSessionDescription(answer, "answer"))
         return await asyncio.wait_for(self.audio, 10)
+
+    async def connect(self, hz: float = 440.0) -> IncomingAudio:
+        return await self.accept(await self.peer.answer(await self.offer(hz)))
+
+    async def connect_with_channel(self, label: str = LABEL, **options: Any) -> aiortc.RTCDataChannel:
+        """With a data channel beside the audio; gives the other side's end of it."""
+        channel = self.other.createDataChannel(label, **options)
+        await self.connect()
+        return channel
 
     async def close(self) -> None:
         await self.peer.close()
@@ -108,18 +126,20 @@ async def pull_frames(audio: IncomingAudio, count: int) -> Pcm:
     return np.concatenate(frames)
 
 
+@pytest.mark.slow
 async def test_what_the_other_side_says_is_heard_at_its_pitch_and_level(call: Call) -> None:
     audio = await call.connect(hz=440)
     heard = (await pull_frames(audio, 25))[10 * FRAME_SAMPLES :]
     assert pitch_hz(heard, SAMPLE_RATE_HZ) == pytest.approx(440, abs=1)
-    assert rms(heard) == pytest.approx(LEVEL / np.sqrt(2), rel=0.05)
+    assert usual_rms(heard, PACKET_SAMPLES) == pytest.approx(LEVEL / np.sqrt(2), rel=0.05)
     stats = call.peer.stats()
     assert stats.state == "connected"
     assert stats.incoming is not None
-    assert stats.incoming.lost == stats.incoming.late == stats.incoming.malformed == 0
+    assert stats.incoming.lost == stats.incoming.malformed == 0
     assert stats.incoming.received >= 60
 
 
+@pytest.mark.slow
 async def test_what_we_play_is_heard_at_its_pitch_and_level(call: Call) -> None:
     await call.connect()
     track = call.other.getReceivers()[0].track
@@ -140,7 +160,7 @@ async def test_what_we_play_is_heard_at_its_pitch_and_level(call: Call) -> None:
     await asyncio.gather(listen(), speak())
     pcm = np.concatenate(heard)[48_000 // 2 : 3 * 48_000 // 2]
     assert pitch_hz(pcm, 48_000) == pytest.approx(660, abs=1)
-    assert rms(pcm) == pytest.approx(LEVEL / np.sqrt(2), rel=0.05)
+    assert usual_rms(pcm, 960) == pytest.approx(LEVEL / np.sqrt(2), rel=0.05)
 
 
 async def test_the_listener_gets_comfort_noise_before_anything_is_played(call: Call) -> None:
@@ -151,6 +171,7 @@ async def test_the_listener_gets_comfort_noise_before_anything_is_played(call: C
     assert -75 < 20 * np.log10(rms(pcm)) < -55
 
 
+@pytest.mark.slow
 async def test_receiver_reports_tell_the_sender_what_was_lost(call: Call) -> None:
     sender = call.other.addTrack(ToneTrack(440))
     answer = await call.peer.answer(await _local_offer(call.other))
@@ -173,7 +194,6 @@ async def test_receiver_reports_tell_the_sender_what_was_lost(call: Call) -> Non
     stats = call.peer.stats().incoming
     assert stats is not None
     assert stats.lost == pytest.approx(sent / 5, abs=8)
-    assert stats.late == 0
 
 
 async def _local_offer(connection: aiortc.RTCPeerConnection) -> str:
@@ -181,6 +201,7 @@ async def _local_offer(connection: aiortc.RTCPeerConnection) -> str:
     return str(connection.localDescription.sdp)
 
 
+@pytest.mark.slow
 async def test_aiortc_decodes_nothing_of_what_we_receive(call: Call) -> None:
     audio = await call.connect()
     await pull_frames(audio, 10)
@@ -202,6 +223,21 @@ async def test_the_other_side_closing_is_reported_once(call: Call) -> None:
     await asyncio.wait_for(call.closed_event.wait(), 10)
     await call.peer.close()
     assert call.closed == ["closed by the other side"]
+
+
+@pytest.mark.slow
+async def test_a_machine_that_vanishes_is_noticed_and_reported_once(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aioice.ice, "CONSENT_INTERVAL", 0.05)  # RFC 7675: 5 s, and 6 times
+    monkeypatch.setattr(aioice.ice, "CONSENT_FAILURES", 2)
+    await call.connect()
+    (sender,) = call.other.getSenders()
+    for protocol in sender.transport.transport._connection._protocols:
+        protocol.transport.abort()  # its sockets are gone, and it says no goodbye
+    await asyncio.wait_for(call.closed_event.wait(), 10)
+    await call.peer.close()
+    assert len(call.closed) == 1
 
 
 async def test_our_own_close_reports_nothing_and_may_be_repeated(call: Call) -> None:
@@ -280,6 +316,165 @@ async def test_video_beside_audio_is_refused(call: Call) -> None:
     call.other.addTransceiver("video")
     with pytest.raises(SdpError, match="nothing else, got 1 'audio', 1 'video'"):
         await call.peer.answer(await call.offer())
+
+
+class Inbox:
+    """What arrives on one end of a data channel, in order."""
+
+    def __init__(self, channel: aiortc.RTCDataChannel) -> None:
+        self._messages: asyncio.Queue[str | None] = asyncio.Queue()
+        channel.on("message", self._messages.put_nowait)
+        channel.on("close", lambda: self._messages.put_nowait(None))
+
+    async def next(self) -> str | None:
+        """The next message, None when the channel is closed."""
+        return await asyncio.wait_for(self._messages.get(), 10)
+
+
+def attestations(call: Call) -> AttestationStats:
+    stats = call.peer.stats().attestations
+    assert stats is not None
+    return stats
+
+
+@pytest.mark.slow
+async def test_attestations_arrive_in_order_the_early_ones_too_and_the_sound_goes_on(call: Call) -> None:
+    call.peer.attest("before anything was offered")
+    inbox = Inbox(call.other.createDataChannel(LABEL))
+    answer = await call.peer.answer(await call.offer())
+    call.peer.attest("before the channel is open")
+    await call.accept(answer)
+    long = "é" * 5_000  # in many packets
+    for line in ("1", long, "3"):
+        call.peer.attest(line)
+    received = [await inbox.next() for _ in range(4)]
+    assert received == ["before the channel is open", "1", long, "3"]
+    assert attestations(call) == AttestationStats(sent=4, dropped=0)
+    heard = (await pull_frames(call.audio.result(), 20))[10 * FRAME_SAMPLES :]
+    assert pitch_hz(heard, SAMPLE_RATE_HZ) == pytest.approx(440, abs=1)
+
+
+async def test_without_a_channel_attestations_go_nowhere(call: Call) -> None:
+    await call.connect()
+    call.peer.attest("nobody asked")
+    assert call.peer.stats().attestations is None
+
+
+async def test_what_a_slow_reader_cannot_take_is_dropped_and_counted(call: Call) -> None:
+    channel = await call.connect_with_channel()
+    inbox = Inbox(channel)
+    call.peer.attest("first")
+    assert await inbox.next() == "first"
+    dtls = channel.transport.transport
+    deliver, dtls._data_receiver = (
+        dtls._data_receiver,
+        None,
+    )  # the other side reads nothing, and acknowledges nothing
+    for number in range(100):
+        call.peer.attest(f"{number}".ljust(1_000))
+    stats = attestations(call)
+    assert stats.sent + stats.dropped == 101
+    assert 60 <= stats.sent <= 70, "64 KiB, and what is in the network"
+    dtls._data_receiver = deliver
+    received = [await inbox.next() for _ in range(stats.sent - 1)]
+    assert [int(line or -1) for line in received] == list(range(stats.sent - 1)), "the gap is at the end"
+    call.peer.attest("after the gap")
+    assert await inbox.next() == "after the gap"
+
+
+async def test_early_attestations_are_bounded_too() -> None:
+    call = Call()
+    call.other.createDataChannel(LABEL)
+    await call.peer.answer(await call.offer())
+    for _ in range(100):
+        call.peer.attest("x" * 1_024)
+    assert attestations(call) == AttestationStats(sent=0, dropped=36)
+    await call.close()
+
+
+async def test_a_line_longer_than_the_other_side_takes_is_dropped(call: Call) -> None:
+    inbox = Inbox(call.other.createDataChannel(LABEL))
+    offer = re.sub(r"a=max-message-size:\d+", "a=max-message-size:100", await call.offer())
+    await call.accept(await call.peer.answer(offer))
+    call.peer.attest("x" * 101)
+    call.peer.attest("x" * 100)
+    assert await inbox.next() == "x" * 100
+    assert attestations(call) == AttestationStats(sent=1, dropped=1)
+
+
+@pytest.mark.parametrize(
+    ("label", "options"),
+    [
+        ("chat", {}),
+        (LABEL, {"ordered": False}),
+        (LABEL, {"maxRetransmits": 0}),
+        (LABEL, {"maxPacketLifeTime": 9}),
+    ],
+)
+async def test_any_other_data_channel_is_closed(call: Call, label: str, options: dict[str, Any]) -> None:
+    inbox = Inbox(await call.connect_with_channel(label, **options))
+    assert await inbox.next() is None
+    assert call.closed == [], "the call goes on"
+
+
+async def test_a_second_channel_for_attestations_is_closed(call: Call) -> None:
+    first = Inbox(await call.connect_with_channel())
+    second = Inbox(call.other.createDataChannel(LABEL))
+    assert await second.next() is None
+    call.peer.attest("still here")
+    assert await first.next() == "still here"
+
+
+async def test_attestations_to_a_channel_the_other_side_closed_are_dropped(call: Call) -> None:
+    channel = await call.connect_with_channel()
+    inbox = Inbox(channel)
+    call.peer.attest("first")
+    assert await inbox.next() == "first"
+    channel.close()
+    assert await inbox.next() is None
+    call.peer.attest("too late")
+    assert attestations(call) == AttestationStats(sent=1, dropped=1)
+
+
+@pytest.mark.parametrize("message", ["x" * 8_000, b"\0" * 8_000])
+async def test_who_sends_data_is_hung_up_on(call: Call, message: str | bytes) -> None:
+    channel = await call.connect_with_channel()
+    inbox = Inbox(channel)
+    call.peer.attest("open")
+    assert await inbox.next() == "open"
+    channel.send(message)
+    await asyncio.wait_for(call.closed_event.wait(), 10)
+    assert call.closed == ["sent data where none is expected"]
+
+
+async def test_a_message_that_never_ends_costs_no_memory(call: Call) -> None:
+    channel = await call.connect_with_channel()
+    await asyncio.wait_for(_opened(channel), 10)
+    sctp = channel.transport
+    ours = call.peer._connection.sctp
+    for _ in range(200):  # first fragments and no last one: aiortc would keep them all
+        chunk = DataChunk(flags=SCTP_DATA_FIRST_FRAG)
+        chunk.tsn, chunk.stream_id, chunk.stream_seq = sctp._local_tsn, channel.id, 0
+        chunk.protocol, chunk.user_data = 51, b"x" * 100
+        sctp._local_tsn += 1
+        await sctp._send_chunk(chunk)
+    await asyncio.wait_for(call.closed_event.wait(), 10)
+    kept = sum(len(c.user_data) for stream in ours._inbound_streams.values() for c in stream.reassembly)
+    assert kept <= MAX_RECEIVED_BYTES
+
+
+async def _opened(channel: aiortc.RTCDataChannel) -> None:
+    opened = asyncio.Event()
+    channel.on("open", opened.set)
+    if channel.readyState != "open":
+        await opened.wait()
+
+
+async def test_a_data_section_of_its_own_transport_is_refused(call: Call) -> None:
+    call.other.createDataChannel(LABEL)
+    offer = re.sub(r"a=group:BUNDLE.*\r\n", "", await call.offer())
+    with pytest.raises(SdpError, match="bundled with the audio"):
+        await call.peer.answer(offer)
 
 
 async def test_a_second_offer_is_refused(call: Call) -> None:

@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 
 from webrtc.errors import LocalError
 from webrtc.room import FRAME_SAMPLES, Pcm
-from webrtc.schedule import CATCH_UP_S, MAX_QUEUED_PACKETS, PACKET_S, RTP_SAMPLES_PER_PACKET, PacketSchedule
+from webrtc.schedule import (
+    CATCH_UP_S,
+    FADE_SAMPLES,
+    MAX_QUEUED_PACKETS,
+    PACKET_S,
+    RTP_SAMPLES_PER_PACKET,
+    PacketSchedule,
+)
 
 
 def frame(value: float) -> Pcm:
@@ -148,3 +155,38 @@ def test_media_time_never_repeats_and_never_runs_backwards(
             packet = schedule.take(now_s)
             assert packet.pts > last_pts
             last_pts = packet.pts
+
+
+def test_what_waits_is_replaced_from_the_next_packet_on() -> None:
+    schedule = PacketSchedule()
+    schedule.play(7, frame(7), at_s=10.0)
+    schedule.play(8, frame(8), at_s=10.08)
+    assert [value for _, _, value in sent(schedule, 10.03, 9.9)] == [7.0, 7.25]
+    nothing = np.zeros(FRAME_SAMPLES, dtype=np.float32)
+    schedule.replace(7, nothing)
+    schedule.replace(8, nothing)
+    next_packet = schedule.take(10.04).pcm
+    assert next_packet is not None
+    fade, after = next_packet[:FADE_SAMPLES], next_packet[FADE_SAMPLES:]
+    assert 0.0 < fade[0] < 7.5
+    assert (np.diff(fade) < 0.0).all(), "it goes down without a step"
+    assert not fade[-1:].any()
+    assert not after.any()
+    assert [value for _, _, value in sent(schedule, 10.15, 10.04)] == [0.0] * 5
+    assert schedule.stats().underruns == 0
+
+
+@pytest.mark.parametrize("tick", [6, 7, 9, 500])
+def test_replacing_what_was_sent_or_never_played_changes_nothing(tick: int) -> None:
+    schedule = PacketSchedule()
+    schedule.replace(tick, frame(0))
+    schedule.play(7, frame(7), at_s=10.0)
+    schedule.play(8, frame(8), at_s=10.08)
+    assert len(sent(schedule, 10.07, 9.9)) == 4
+    schedule.replace(tick, frame(0))
+    assert [value for _, _, value in sent(schedule, 10.15, 10.07)] == [8.0, 8.25, 8.5, 8.75]
+
+
+def test_a_replacement_of_another_shape_is_refused() -> None:
+    with pytest.raises(LocalError, match=r"expected pcm \[1920\], got \[480\]"):
+        PacketSchedule().replace(7, np.zeros(480, dtype=np.float32))

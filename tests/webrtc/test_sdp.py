@@ -68,16 +68,29 @@ def test_no_text_raises_anything_but_an_sdp_error(offer: str) -> None:
 
 
 OFFER = ANSWER.replace("active", "actpass")
+DATA = "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=mid:1\r\na=sctp-port:5000\r\n"
+
+
+def test_a_section_for_data_channels_may_follow_the_audio() -> None:
+    check_offer(OFFER + DATA)
+    check_offer(OFFER + DATA.replace("UDP/", "TCP/"))
 
 
 @pytest.mark.parametrize(
     ("offer", "words"),
     [
         (OFFER.replace("m=audio", "m=video"), "expected one audio track, got 1 'video'"),
+        (OFFER + DATA + DATA, "nothing else, got 2 'application', 1 'audio'"),
+        ("v=0\r\n" + DATA, "expected one audio track, got 1 'application'"),
+        (OFFER.replace("m=audio", f"{DATA}m=audio"), "at most one data section after it"),
         (
-            OFFER + "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n",
-            "nothing else, got 1 'application', 1 'audio'",
+            OFFER + DATA + "m=video 9 UDP/TLS/RTP/SAVPF 96\r\n",
+            "nothing else, got 1 'application', 1 'audio', 1",
         ),
+        (OFFER + DATA.replace("UDP/DTLS/SCTP webrtc-datachannel", "DTLS/SCTP 5000"), "got another protocol"),
+        (OFFER + DATA.replace("a=sctp-port:5000", "a=x"), "expected one a=sctp-port from 1 to 65535"),
+        (OFFER + DATA.replace("5000", "65536"), "expected one a=sctp-port from 1 to 65535"),
+        (OFFER + DATA + "a=sctp-port:5001\r\n", "expected one a=sctp-port from 1 to 65535"),
         (OFFER + "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n", "nothing else, got 2 'audio'"),
         (OFFER.replace("opus", "speex"), "expected the codec opus"),
         (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp import WebSocketError, WSCloseCode, WSMsgType, web
 
 from webrtc.errors import RemoteError, RoomFull, SdpError, SignallingError
 from webrtc.hosted import protocol
@@ -14,6 +14,7 @@ from webrtc.hosted.protocol import (
     Answer,
     ClientMessage,
     Closed,
+    Command,
     Join,
     Leave,
     Mute,
@@ -133,6 +134,11 @@ class Connection:
                 async for message in self._socket:
                     if not budget.spend(asyncio.get_running_loop().time()):
                         return self._end("too-many-messages", "This page sends too many messages.")
+                    if isinstance(message.data, WebSocketError):  # a message far too large, or no WebSocket's
+                        logger.warning(
+                            "room %s: hung up on %s: %s", self._room.name, self._label, message.data
+                        )
+                        return "hung up: broken-websocket"
                     if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
                         break
                     if await self._take(message.data, deadline):
@@ -172,7 +178,7 @@ class Connection:
             raise SignallingError(f"expected at most {self._max_message_bytes} bytes, got {size}")
         return protocol.parse(data)
 
-    async def _act(self, message: Join | Offer | Mute | SetLanguage) -> None:
+    async def _act(self, message: Join | Offer | Mute | SetLanguage | Command) -> None:
         if isinstance(message, Join):
             if self._seat is not None:
                 raise SignallingError("expected one join, got a second")
@@ -188,6 +194,8 @@ class Connection:
                 self._room.set_muted(self._seat, message.muted)
             case SetLanguage():
                 self._room.set_language(self._seat, message.language)
+            case Command():
+                self._room.give_command(self._seat, message)
 
     def _end(self, code: str, message: str) -> str:
         """Hangs up from within the reader; the reason for the room's events and log."""

@@ -1,13 +1,13 @@
 """What waits to be sent to one page: bounded, so that a slow page costs memory and others nothing.
 
 What a newer message makes worthless is replaced where it waits: levels by later levels, a growing caption by its
-next version. Pure: the connection that owns it does the sending.
+next version, the meeting's state by the newest. Pure: the connection that owns it does the sending.
 """
 
 from __future__ import annotations
 
 from webrtc.hosted.protocol import Closed, ServerMessage
-from webrtc.room import Caption, Levels
+from webrtc.room import Caption, Levels, MeetingState
 
 OUTBOX_MESSAGES = 256
 """More than any burst of a full room (64 joins and as many notices); a page this far behind is not being read."""
@@ -51,6 +51,8 @@ class Outbox:
                 return "levels"
             case Caption():
                 return ("caption", message.id)
+            case MeetingState():
+                return "state"
             case _:
                 self._next_key += 1
                 return self._next_key

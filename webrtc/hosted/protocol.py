@@ -1,37 +1,48 @@
 """The signalling protocol of the hosted room: JSON text messages over one WebSocket per page.
 
     page -> server                       server -> page
-    join     {name, language}            welcome  {id, room, ice_servers, participants}
+    join     {name, language, host_key?} welcome  {id, room, standing, ice_servers, participants}
     offer    {sdp}                       answer   {sdp}
     mute     {muted}                     joined, changed {participant}   left {id}   muted {id, muted}
     language {language}                  levels, caption, notice (what the interpreter has to say)
+    command  {id, name, arguments}       state    how this person is interpreted now   replied {id, accepted, text, ...}
     leave    {}                          error    {code, message}: refused, the connection goes on
                                          closed   {code, message}: the last message, the server hangs up
 
-A page sends `join`, then `offer` with every candidate in it; after `answer` it is in the room. `mute` and
-`language` may come at any time after `join`. An unknown type, a missing, extra or twice-given key is refused:
-nothing a page sends is ever guessed at. Pure: knows messages, not sockets.
+A page sends `join`, then `offer` with every candidate in it; after `answer` it is in the room. `mute`, `language` and
+`command` may come at any time after `join`; a command given before the offer is reported with the joining, before any
+sound. Its arguments are texts, numbers, true or false; what they mean is not known here. `host_key` is given by pages
+that were opened by the host's link. An unknown type, a missing, extra or twice-given key is refused: nothing a page
+sends is ever guessed at. Attestations take another way, the data channel. Pure: knows messages, not sockets.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import re
 import unicodedata
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from webrtc.errors import SignallingError
-from webrtc.room import Caption, Levels, Notice
+from webrtc.room import Caption, CommandArgument, Levels, MeetingState, Notice, Replied
 
 if TYPE_CHECKING:
     from webrtc.peer import IceServer
 
 MAX_NAME_CHARACTERS = 64
 MAX_LANGUAGE_CHARACTERS = 35  # RFC 5646 section 4.4.1: the longest tag one must be able to store
+MAX_HOST_KEY_CHARACTERS = 128
+MAX_REQUEST_ID_CHARACTERS = 32
+MAX_ARGUMENTS = 8
+MAX_ARGUMENT_CHARACTERS = 200
 SILENCE_DBFS = -120.0
 """Level told for digital silence, whose decibels JSON cannot carry."""
+
+_WORD = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+"""Name of a command or of one of its arguments."""
 
 # Unicode Bidirectional Algorithm (UAX 9) controls: they would reorder the words around a name.
 _BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -48,6 +59,9 @@ class Join:
 
     language: str
     """Language tag; whether the room offers it is the room's to say."""
+
+    host_key: str | None = field(default=None, repr=False)
+    """What should prove that the person is a host, 1–128 characters; None for whoever does not say so."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,11 +86,22 @@ class SetLanguage:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Command:
+    """A person asks something of whoever runs the room."""
+
+    id: str
+    """The page's own, 1–32 characters without controls; returned with the reply."""
+
+    name: str
+    arguments: Mapping[str, CommandArgument]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Leave:
     """A person leaves."""
 
 
-ClientMessage = Join | Offer | Mute | SetLanguage | Leave
+ClientMessage = Join | Offer | Mute | SetLanguage | Command | Leave
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +120,9 @@ class Welcome:
 
     id: str
     room: str
+    standing: str
+    """`host` for hosts, else empty."""
+
     ice_servers: tuple[IceServer, ...]
     participants: tuple[RosterEntry, ...]
 
@@ -168,6 +196,8 @@ ServerMessage = (
     | Levels
     | Caption
     | Notice
+    | Replied
+    | MeetingState
 )
 
 
@@ -185,10 +215,10 @@ def parse(text: str) -> ClientMessage:
     if not isinstance(kind, str) or kind not in _READERS:
         came = _shown(kind) if isinstance(kind, str) else _kind(kind)
         raise SignallingError(f'expected "type" to be one of {", ".join(_READERS)}, got {came}')
-    keys, reader = _READERS[kind]
-    if fields.keys() != keys:
+    keys, optional, reader = _READERS[kind]
+    if not keys <= fields.keys() <= keys | optional:
         came = ", ".join(_shown(key) for key in sorted(fields)[:8]) or "none"
-        expected = ", ".join(sorted(keys)) or "none"
+        expected = ", ".join((*sorted(keys), *(f"maybe {key}" for key in sorted(optional)))) or "none"
         raise SignallingError(f"expected in {kind} the keys {expected}, got {came}")
     return reader(fields)
 
@@ -261,7 +291,19 @@ def _language(fields: Mapping[str, Any]) -> str:
 
 
 def _join(fields: Mapping[str, Any]) -> Join:
-    return Join(name=clean_name(_string(fields, "name")), language=_language(fields))
+    return Join(
+        name=clean_name(_string(fields, "name")),
+        language=_language(fields),
+        host_key=_host_key(fields) if "host_key" in fields else None,
+    )
+
+
+def _host_key(fields: Mapping[str, Any]) -> str:
+    key = _string(fields, "host_key")
+    if not 0 < len(key) <= MAX_HOST_KEY_CHARACTERS:
+        expected = f"1 to {MAX_HOST_KEY_CHARACTERS} characters"
+        raise SignallingError(f'expected "host_key" to be of {expected}, got {len(key)}')
+    return key
 
 
 def _offer(fields: Mapping[str, Any]) -> Offer:
@@ -278,17 +320,73 @@ def _set_language(fields: Mapping[str, Any]) -> SetLanguage:
     return SetLanguage(language=_language(fields))
 
 
+def _command(fields: Mapping[str, Any]) -> Command:
+    arguments = fields["arguments"]
+    if not isinstance(arguments, dict):
+        raise SignallingError(f'expected "arguments" to be an object, got {_kind(arguments)}')
+    if len(arguments) > MAX_ARGUMENTS:
+        raise SignallingError(f"expected at most {MAX_ARGUMENTS} arguments, got {len(arguments)}")
+    return Command(
+        id=_visible("id", _string(fields, "id"), MAX_REQUEST_ID_CHARACTERS),
+        name=_word("a command's name", _string(fields, "name")),
+        arguments={
+            _word("an argument's name", key): _argument(f"arguments.{key}", value)
+            for key, value in arguments.items()
+        },
+    )
+
+
+def _word(what: str, text: str) -> str:
+    if not _WORD.fullmatch(text):
+        raise SignallingError(f"expected {what} of 1 to 32 letters a-z, digits, - and _, got {_shown(text)}")
+    return text
+
+
+def _argument(key: str, value: object) -> CommandArgument:
+    match value:
+        case bool():
+            return value
+        case int() | float():
+            return _number(key, value)
+        case str():
+            return _visible(key, _string({key: value}, key), MAX_ARGUMENT_CHARACTERS, least=0)
+        case _:
+            raise SignallingError(f'expected "{key}" to be text, a number, true or false, got {_kind(value)}')
+
+
+def _number(key: str, value: int | float) -> float:
+    try:
+        number = float(value)
+    except OverflowError:  # of an integer with more than 308 digits
+        number = math.inf
+    if not math.isfinite(number):  # JSON has 1e999, which Python reads as infinite
+        raise SignallingError(f'expected "{key}" to be a finite number, got one beyond')
+    return number
+
+
+def _visible(key: str, text: str, most: int, *, least: int = 1) -> str:
+    if not least <= len(text) <= most:
+        raise SignallingError(f'expected "{key}" to be of {least} to {most} characters, got {len(text)}')
+    if not all(_is_kept(character) for character in text):
+        raise SignallingError(f'expected "{key}" to be free of control characters, got one')
+    return text
+
+
 def _leave(fields: Mapping[str, Any]) -> Leave:
     return Leave()
 
 
-_READERS: Mapping[str, tuple[frozenset[str], Callable[[Mapping[str, Any]], ClientMessage]]] = {
-    "join": (frozenset({"name", "language"}), _join),
-    "offer": (frozenset({"sdp"}), _offer),
-    "mute": (frozenset({"muted"}), _mute),
-    "language": (frozenset({"language"}), _set_language),
-    "leave": (frozenset(), _leave),
+_READERS: Mapping[
+    str, tuple[frozenset[str], frozenset[str], Callable[[Mapping[str, Any]], ClientMessage]]
+] = {
+    "join": (frozenset({"name", "language"}), frozenset({"host_key"}), _join),
+    "offer": (frozenset({"sdp"}), frozenset(), _offer),
+    "mute": (frozenset({"muted"}), frozenset(), _mute),
+    "language": (frozenset({"language"}), frozenset(), _set_language),
+    "command": (frozenset({"id", "name", "arguments"}), frozenset(), _command),
+    "leave": (frozenset(), frozenset(), _leave),
 }
+"""Type -> the keys it must have, those it may have, and what reads them."""
 
 
 def _kind(value: object) -> str:
@@ -320,6 +418,7 @@ def _fields(message: ServerMessage) -> dict[str, Any]:
                 "type": "welcome",
                 "id": message.id,
                 "room": message.room,
+                "standing": message.standing,
                 "ice_servers": [_ice_server(server) for server in message.ice_servers],
                 "participants": [_entry(participant) for participant in message.participants],
             }
@@ -337,11 +436,13 @@ def _fields(message: ServerMessage) -> dict[str, Any]:
             return {"type": "error", "code": message.code, "message": message.message}
         case Closed():
             return {"type": "closed", "code": message.code, "message": message.message}
-        case Levels() | Caption() | Notice():
+        case Levels() | Caption() | Notice() | Replied():
             return _told(message)
+        case MeetingState():
+            return _state(message)
 
 
-def _told(message: Levels | Caption | Notice) -> dict[str, Any]:
+def _told(message: Levels | Caption | Notice | Replied) -> dict[str, Any]:
     match message:
         case Levels():
             return {
@@ -357,6 +458,8 @@ def _told(message: Levels | Caption | Notice) -> dict[str, Any]:
                 "language": message.language,
                 "text": message.text,
                 "final": message.final,
+                "kind": message.kind.value,
+                "cut": message.cut,
             }
         case Notice():
             return {
@@ -366,6 +469,51 @@ def _told(message: Levels | Caption | Notice) -> dict[str, Any]:
                 "language": message.language,
                 "text": message.text,
             }
+        case Replied():
+            return {
+                "type": "replied",
+                "id": message.request_id,
+                "accepted": message.accepted,
+                "language": message.language,
+                "text": message.text,
+            }
+
+
+def _state(state: MeetingState) -> dict[str, Any]:
+    own = state.own
+    return {
+        "type": "state",
+        "lamp": state.lamp.value,
+        "mode": state.mode,
+        "role": state.role,
+        "role_checksum": state.role_checksum,
+        "stored": [kept.value for kept in state.stored],
+        "own": {
+            "opted_out": own.opted_out,
+            "stopped": own.stopped,
+            "original_only": own.original_only,
+            "balance": own.balance,
+            "captions": own.captions,
+            "language": own.language,
+        },
+        "directions": [
+            {
+                "speaker_id": direction.speaker_id,
+                "language": direction.language,
+                "status": direction.status.value,
+            }
+            for direction in state.directions
+        ],
+        "opted_out": sorted(state.opted_out),
+        "human_asked": state.human_asked,
+        "human_present": state.human_present,
+        "paused": state.paused,
+        "closed": state.closed,
+        "choices": [
+            {"name": choice.name, "titles": dict(choice.titles), "voice": choice.voice}
+            for choice in state.choices
+        ],
+    }
 
 
 def _entry(entry: RosterEntry) -> dict[str, Any]:

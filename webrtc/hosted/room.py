@@ -8,6 +8,7 @@ carry the messages belong to the server.
 from __future__ import annotations
 
 import asyncio
+import hmac
 import logging
 import secrets
 from collections.abc import AsyncIterator, Callable
@@ -16,9 +17,10 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
-from webrtc.errors import LocalError, RoomFull, SdpError, SignallingError
+from webrtc.errors import LocalError, RoomFull, SdpError, SignallingError, WrongHostKey
 from webrtc.hosted.protocol import (
     Closed,
+    Command,
     Join,
     RosterChanged,
     RosterEntry,
@@ -29,6 +31,9 @@ from webrtc.hosted.protocol import (
     Welcome,
 )
 from webrtc.room import (
+    STANDING,
+    Attestation,
+    CommandGiven,
     IncomingAudio,
     Listening,
     OutgoingAudio,
@@ -38,30 +43,47 @@ from webrtc.room import (
     ParticipantLeft,
     RoomEvent,
     RoomMessage,
+    Stored,
     TrackMuted,
     TrackStarted,
+    TrackStopped,
 )
 
 if TYPE_CHECKING:
+    from webrtc.hosted.guest import Guest
+    from webrtc.hosted.whip import Invitee
     from webrtc.peer import IceServer
 
 logger = logging.getLogger(__name__)
 
+MAX_EARLY_COMMANDS = 8
 
-class RoomPeer(Protocol):
-    """What a room needs of `webrtc.peer.Peer`."""
+HOST = "host"
+"""Standing of whoever came by the host's link; what they may do because of it is not known here."""
+
+
+class SeatPeer(Protocol):
+    """What a room needs of whatever carries a participant's sound."""
 
     @property
-    def outgoing(self) -> OutgoingAudio:
-        """What the participant hears."""
+    def outgoing(self) -> OutgoingAudio | None:
+        """What the participant hears; None while they do not listen."""
         ...
 
-    async def answer(self, offer_sdp: str) -> str:
-        """The answer to an offer; raises `SdpError`."""
+    def attest(self, line: str) -> None:
+        """Sends an attestation where there is a channel for it; never blocks, never raises."""
         ...
 
     async def close(self) -> None:
         """Ends the connection; closing twice is harmless."""
+        ...
+
+
+class RoomPeer(SeatPeer, Protocol):
+    """One connection: what a room needs of `webrtc.peer.Peer`."""
+
+    async def answer(self, offer_sdp: str) -> str:
+        """The answer to an offer; raises `SdpError`."""
         ...
 
 
@@ -106,19 +128,42 @@ class Seat:
     name: str
     language: str
     connection: PageConnection
+    token: str = field(repr=False)
+    """The secret of the link they came by."""
+
+    standing: str = ""
+    """`HOST`, or nothing."""
+
     muted: bool = False
-    peer: RoomPeer | None = None
+    speaks: bool = True
+    listens: bool = True
+
+    peer: SeatPeer | None = None
     audio: IncomingAudio | None = None
+    early: list[CommandGiven] = field(default_factory=list)
+    """Commands given before they were in the room."""
+
     present: bool = False
     """The offer was answered: the others see them, `ParticipantJoined` was reported."""
 
     def entry(self) -> RosterEntry:
         """What the pages are told of this participant."""
-        return RosterEntry(id=self.id, name=self.name, language=self.language, muted=self.muted)
+        muted = self.muted or not self.speaks
+        return RosterEntry(id=self.id, name=self.name, language=self.language, muted=muted)
 
     def participant(self) -> Participant:
         """What the reader of the events is told of this participant."""
-        return Participant(id=self.id, name=self.name, attributes={"language": self.language})
+        attributes = {"language": self.language}
+        if self.standing:
+            attributes[STANDING] = self.standing
+        return Participant(
+            id=self.id,
+            name=self.name,
+            attributes=attributes,
+            token=self.token,
+            speaks=self.speaks,
+            listens=self.listens,
+        )
 
 
 @dataclass(eq=False, kw_only=True)
@@ -134,11 +179,17 @@ class HostedRoom:
     token: str = field(repr=False)
     """The secret part of the room's link; whoever has it may join."""
 
+    host_token: str = field(repr=False)
+    """The further secret of the host's link, in ASCII; whoever joins with it is a host."""
+
     languages: tuple[Language, ...]
     max_participants: int
     make_peer: PeerFactory
     ice_servers: tuple[IceServer, ...] = ()
     """What pages use to find a way to us."""
+
+    stored: tuple[Stored, ...] | None = None
+    """What is kept of the meeting, for people to know before they join; None: the page does not say."""
 
     _seats: dict[str, Seat] = field(default_factory=dict, init=False)
     _events: asyncio.Queue[RoomEvent | None] = field(default_factory=asyncio.Queue, init=False, repr=False)
@@ -195,10 +246,14 @@ class HostedRoom:
         return seat.peer.outgoing if seat is not None and seat.present and seat.peer is not None else None
 
     def tell(self, participant_id: str, message: RoomMessage) -> None:
-        """Shows `message` on one participant's page."""
+        """Shows `message` on one participant's page; an attestation takes their data channel, where there is one."""
         seat = self._seats.get(participant_id)
-        if seat is not None:
+        if seat is None:
+            return
+        if not isinstance(message, Attestation):
             seat.connection.deliver(message)
+        elif seat.peer is not None:
+            seat.peer.attest(message.line)
 
     async def remove(self, participant_id: str, reason: str) -> None:
         """Puts somebody out; their page shows `reason`."""
@@ -212,21 +267,64 @@ class HostedRoom:
         Raises:
             RoomFull: no seat is free.
             SignallingError: the language is not one the room offers.
+            WrongHostKey: the page was not opened by this room's host link.
         """
         self._check_language(join.language)
-        if len(self._seats) >= self.max_participants:
-            raise RoomFull(f"expected at most {self.max_participants} participants, got one more")
-        seat = Seat(id=secrets.token_hex(8), name=join.name, language=join.language, connection=connection)
+        standing, token = "", self.token
+        if join.host_key is not None:
+            self._check_host_key(join.host_key)
+            standing, token = HOST, self.host_token
+        self._check_free()
+        seat = Seat(
+            id=secrets.token_hex(8),
+            name=join.name,
+            language=join.language,
+            connection=connection,
+            token=token,
+            standing=standing,
+        )
         connection.deliver(
             Welcome(
                 id=seat.id,
                 room=self.name,
+                standing=seat.standing,
                 ice_servers=self.ice_servers,
                 participants=tuple(other.entry() for other in self._seats.values() if other.present),
             )
         )
         self._seats[seat.id] = seat
         return seat
+
+    def seat_guest(self, invitee: Invitee, guest: Guest) -> Seat:
+        """A seat for somebody without a page, who is in the room with `place_guest`.
+
+        Raises:
+            RoomFull: no seat is free.
+            SignallingError: the room is closed.
+        """
+        if not self._open:
+            raise SignallingError("expected an open room, got one that is closed")
+        self._check_free()
+        seat = Seat(
+            id=secrets.token_hex(8),
+            name=invitee.name,
+            language=invitee.language,
+            connection=guest,
+            token=invitee.token,
+            peer=guest,
+        )
+        self._seats[seat.id] = seat
+        return seat
+
+    def place_guest(self, seat: Seat, *, speaks: bool, listens: bool) -> None:
+        """What somebody without a page does from now on; the first time, they come in."""
+        before = seat.participant()
+        seat.speaks, seat.listens = speaks, listens
+        if not seat.present:
+            self.enter(seat)
+        elif seat.participant() != before:
+            self._events.put_nowait(ParticipantChanged(participant=seat.participant()))
+            self._broadcast(RosterChanged(participant=seat.entry()))
 
     async def connect(self, seat: Seat, offer_sdp: str) -> str:
         """The answer to a page's offer; with it, its person is in the room (see `enter`).
@@ -237,9 +335,10 @@ class HostedRoom:
         """
         if seat.peer is not None:
             raise SignallingError("expected one offer for each join, got a second")
-        seat.peer = peer = self.make_peer(
-            on_audio=partial(self._audio_started, seat), on_closed=partial(self._connection_lost, seat)
+        peer = self.make_peer(
+            on_audio=partial(self.set_audio, seat), on_closed=partial(self._connection_lost, seat)
         )
+        seat.peer = peer
         try:
             return await peer.answer(offer_sdp)
         except SdpError:
@@ -248,12 +347,14 @@ class HostedRoom:
             raise
 
     def enter(self, seat: Seat) -> None:
-        """The page has its answer: reports the participant, their audio and whether it is muted."""
+        """The page has its answer: reports the participant, what they asked for, their audio, whether it is muted."""
         if self._seats.get(seat.id) is not seat or seat.present:
             return
         seat.present = True
         self._events.put_nowait(ParticipantJoined(participant=seat.participant()))
         self._broadcast(RosterJoined(participant=seat.entry()))
+        for command in seat.early:
+            self._events.put_nowait(command)
         if seat.audio is not None:
             self._events.put_nowait(TrackStarted(participant_id=seat.id, audio=seat.audio))
         if seat.muted:
@@ -283,19 +384,57 @@ class HostedRoom:
             self._events.put_nowait(ParticipantChanged(participant=seat.participant()))
             self._broadcast(RosterChanged(participant=seat.entry()))
 
+    def give_command(self, seat: Seat, command: Command) -> None:
+        """The person asks something of whoever reads the events, who learns of it once they are in the room.
+
+        Raises:
+            SignallingError: too many commands before that.
+        """
+        given = CommandGiven(
+            participant_id=seat.id, request_id=command.id, name=command.name, arguments=command.arguments
+        )
+        if seat.present:
+            self._events.put_nowait(given)
+            return
+        if len(seat.early) >= MAX_EARLY_COMMANDS:
+            raise SignallingError(
+                f"expected at most {MAX_EARLY_COMMANDS} commands before the offer, got another"
+            )
+        seat.early.append(given)
+
     def leave(self, seat: Seat, reason: str) -> None:
         """The page has left or was lost; harmless when the seat is free already."""
         self._vacate(seat, reason, None)
+
+    def set_audio(self, seat: Seat, audio: IncomingAudio | None) -> None:
+        """Their sound can be pulled from now on, or, where it is None, no longer."""
+        seat.audio = audio
+        if not seat.present:
+            return
+        if audio is None:
+            self._events.put_nowait(TrackStopped(participant_id=seat.id))
+        else:
+            self._events.put_nowait(TrackStarted(participant_id=seat.id, audio=audio))
+
+    def retire(self, peer: SeatPeer) -> None:
+        """Ends a connection in the background; closing the room waits for that."""
+        task = asyncio.get_running_loop().create_task(peer.close())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    def _check_free(self) -> None:
+        if len(self._seats) >= self.max_participants:
+            raise RoomFull(f"expected at most {self.max_participants} participants, got one more")
 
     def _check_language(self, language: str) -> None:
         tags = [offered.tag for offered in self.languages]
         if language not in tags:
             raise SignallingError(f"expected a language of {', '.join(tags)}, got {language!a}")
 
-    def _audio_started(self, seat: Seat, audio: IncomingAudio) -> None:
-        seat.audio = audio
-        if seat.present:
-            self._events.put_nowait(TrackStarted(participant_id=seat.id, audio=audio))
+    def _check_host_key(self, key: str) -> None:
+        """How long it takes tells nothing of how much was right, and no error says `key`: it may be another room's."""
+        if not hmac.compare_digest(key.encode(), self.host_token.encode()):
+            raise WrongHostKey("expected the key of this room's host link, got another")
 
     def _connection_lost(self, seat: Seat, reason: str) -> None:
         self._vacate(seat, "connection lost", Closed(code="connection-lost", message=reason))
@@ -312,9 +451,7 @@ class HostedRoom:
             self._broadcast(RosterLeft(id=seat.id))
         logger.info("room %s: %s is gone: %s", self.name, seat.id, reason)
         if seat.peer is not None:
-            task = asyncio.get_running_loop().create_task(seat.peer.close())
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
+            self.retire(seat.peer)
 
     def _broadcast(self, message: ServerMessage) -> None:
         for seat in self._seats.values():

@@ -4,7 +4,8 @@
         async with server.add_room("clinic") as room:
             print(server.link(room))
 
-No cookies: whoever has a room's link may join, and the WebSocket is a participant's identity.
+No cookies: whoever has a room's link may join, whoever has its host link is a host there, and the WebSocket is a
+participant's identity.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import re
 import secrets
 import socket
 from dataclasses import dataclass, field
@@ -19,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 import ifaddr
 from aiohttp import web
@@ -27,10 +29,13 @@ from aiohttp import web
 from webrtc.errors import LocalError
 from webrtc.hosted import protocol
 from webrtc.hosted.connection import Connection
-from webrtc.hosted.protocol import Closed
+from webrtc.hosted.doors import Doors
+from webrtc.hosted.protocol import MAX_HOST_KEY_CHARACTERS, Closed
 from webrtc.hosted.room import HostedRoom, Language, PeerFactory
 from webrtc.hosted.tls import Tls, server_context, utc_now
+from webrtc.hosted.whip import Door, Invitee
 from webrtc.peer import IceSettings, Peer
+from webrtc.room import Stored
 from webrtc.tracks import Fill
 
 logger = logging.getLogger(__name__)
@@ -40,6 +45,11 @@ DEFAULT_LANGUAGES = (Language(tag="en", label="English"), Language(tag="es", lab
 HARD_LIMIT_FACTOR = 4
 """A message above `max_message_bytes` is refused in words; above this many times as much it is not even read."""
 
+MIN_HOST_TOKEN_CHARACTERS = 16
+
+WELL_KNOWN = re.compile(r"/\.well-known/[A-Za-z0-9][A-Za-z0-9._-]*")
+"""Paths of documents that belong to the server as a whole (RFC 8615)."""
+
 # OWASP's HTTP headers cheat sheet; the token is in the address, so no other site may learn the address.
 SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
@@ -48,6 +58,19 @@ SECURITY_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document:
+    """Something public to serve to anybody who asks, such as keys."""
+
+    path: str
+    """Below `/.well-known/`."""
+
+    text: str
+    """JSON; nothing here looks into it."""
+
+    content_type: str = "application/json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +107,12 @@ class HostedSettings:
     join_timeout_s: float = 30.0
     """From the opening of a WebSocket to the offer; the page gathers its candidates in this time."""
 
+    documents: tuple[Document, ...] = ()
+    """Served beside the rooms, each at its own path."""
+
+    call_origins: tuple[str, ...] = ()
+    """Sites whose pages may call by WHIP and WHEP, such as `https://studio.example.org`; `*` for all."""
+
     heartbeat_s: float = 10.0
     """Between WebSocket pings; a page that leaves one unanswered for half of it is gone."""
 
@@ -105,6 +134,7 @@ class HostedServer:
         self._settings = settings
         self._make_peer: PeerFactory = make_peer or partial(Peer, ice=settings.ice, fill=Fill.COMFORT_NOISE)
         self._rooms: dict[str, HostedRoom] = {}
+        self._doors = Doors(settings.ice.servers, settings.call_origins)
         self._connections: set[Connection] = set()
         self._runner: web.AppRunner | None = None
         self._url: str | None = None
@@ -120,37 +150,65 @@ class HostedServer:
             raise LocalError("expected a running server, got one that is not entered")
         return self._url
 
-    def add_room(self, name: str, token: str | None = None) -> HostedRoom:
+    def add_room(
+        self,
+        name: str,
+        token: str | None = None,
+        *,
+        stored: tuple[Stored, ...] | None = None,
+        host_token: str | None = None,
+        people: tuple[Invitee, ...] = (),
+    ) -> HostedRoom:
         """A new room, into which pages may come while it is entered.
 
         Args:
             name: for people and logs.
             token: the secret part of its link, URL-safe; None makes an unguessable one.
+            stored: what is kept of the meeting, told to people before they join; None tells nothing.
+            host_token: the further secret of the host's link, URL-safe, of 16 characters or more, since it may be
+                guessed at; None makes an unguessable one.
+            people: who may come by WHIP and WHEP, at `call_url`.
 
         Raises:
-            LocalError: the token is taken or cannot stand in a link.
+            LocalError: a token is taken or cannot stand in a link, or people cannot be told apart.
         """
         token = token if token is not None else secrets.token_urlsafe(16)
-        if not token or not all(c.isascii() and (c.isalnum() or c in "-_") for c in token):
-            raise LocalError(
-                "expected a room token of letters, digits, - and _, got another character or none"
-            )
+        host_token = host_token if host_token is not None else secrets.token_urlsafe(24)
+        _check_token(token, "a room token")
+        _check_token(host_token, "a host token", MIN_HOST_TOKEN_CHARACTERS, MAX_HOST_KEY_CHARACTERS)
+        if host_token == token:
+            raise LocalError("expected a host token other than the room's, got the same")
         if token in self._rooms:
             raise LocalError("expected each room to have its own token, got one twice")
         room = HostedRoom(
             name=name,
             token=token,
+            host_token=host_token,
             languages=self._settings.languages,
             max_participants=self._settings.max_participants,
             make_peer=self._make_peer,
             ice_servers=self._settings.ice.servers,
+            stored=stored,
         )
+        if people:
+            self._doors.open(room, people)
         self._rooms[token] = room
         return room
 
     def link(self, room: HostedRoom) -> str:
         """The link people open to join `room`; a secret."""
         return f"{self.url}/r/{room.token}"
+
+    def host_link(self, room: HostedRoom) -> str:
+        """The link a host opens to join and lead `room`; a secret of its own, for hosts alone.
+
+        Its second secret stands in the fragment, which no browser sends in a request: no proxy and no log sees it.
+        """
+        return f"{self.link(room)}#host={room.host_token}"
+
+    def call_url(self, room: HostedRoom, door: Door) -> str:
+        """Where invited people come into `room` by WHIP or WHEP; no secret."""
+        return f"{self.url}/{door.value}/{quote(room.name, safe='')}"
 
     async def __aenter__(self) -> Self:
         """Binds and serves.
@@ -212,6 +270,9 @@ class HostedServer:
         app.router.add_get("/r/{token}/room.json", self._room_facts)
         app.router.add_get("/r/{token}/signalling", self._signalling)
         app.router.add_static("/static/", STATIC)
+        app.router.add_routes(self._doors.routes())
+        for document in self._settings.documents:
+            app.router.add_get(document.path, partial(_serve_document, document))
         return app
 
     def _room(self, request: web.Request) -> HostedRoom | None:
@@ -235,7 +296,8 @@ class HostedServer:
         if room is None:
             return web.json_response({"code": "unknown-room"}, status=404)
         languages = [{"tag": language.tag, "label": language.label} for language in room.languages]
-        return web.json_response({"room": room.name, "languages": languages})
+        stored = None if room.stored is None else [kept.value for kept in room.stored]
+        return web.json_response({"room": room.name, "languages": languages, "stored": stored})
 
     async def _signalling(self, request: web.Request) -> web.WebSocketResponse:
         if not self._origin_allowed(request):
@@ -250,6 +312,7 @@ class HostedServer:
         await websocket.prepare(request)
         room = self._room(request)
         if room is None:  # said inside the WebSocket: a page cannot read why one was not opened
+            logger.warning("refused a WebSocket for a room that there is not")
             unknown = Closed(code="unknown-room", message="There is no such room.")
             await websocket.send_str(protocol.encode(unknown))
             await websocket.close()
@@ -304,10 +367,24 @@ def _own_addresses() -> list[str]:
     return [str(address) for address in addresses if not str(address).startswith("127.")]
 
 
+async def _serve_document(document: Document, request: web.Request) -> web.Response:
+    response = web.Response(text=document.text, content_type=document.content_type)
+    response.headers["Access-Control-Allow-Origin"] = "*"  # what is public may be read by any page
+    return response
+
+
 async def _harden(request: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(SECURITY_HEADERS)
     fixed = request.path.startswith("/static/")
     response.headers["Cache-Control"] = "no-cache" if fixed else "no-store"
+
+
+def _check_token(token: str, what: str, least: int = 1, most: int | None = None) -> None:
+    if not all(c.isascii() and (c.isalnum() or c in "-_") for c in token):
+        raise LocalError(f"expected {what} of letters, digits, - and _, got another character")
+    if len(token) < least or (most is not None and len(token) > most):
+        longest = f" to {most}" if most is not None else " or more"
+        raise LocalError(f"expected {what} of {least}{longest} characters, got {len(token)}")
 
 
 def _check(settings: HostedSettings) -> None:
@@ -320,6 +397,10 @@ def _check(settings: HostedSettings) -> None:
         raise LocalError(f"expected a public URL like https://meet.example.org, got {settings.public_url!r}")
     if not settings.languages:
         raise LocalError("expected at least one language to offer, got none")
+    paths = [document.path for document in settings.documents]
+    for path in paths:
+        if not WELL_KNOWN.fullmatch(path) or paths.count(path) > 1:
+            raise LocalError(f"expected a path of its own below /.well-known/ for a document, got {path!a}")
     if settings.max_participants < 1:
         raise LocalError(f"expected room for at least one participant, got {settings.max_participants}")
 

@@ -33,6 +33,9 @@ class KeptAudio:
     def play(self, tick: int, pcm: Pcm, at_s: float) -> None:
         self.ticks.append(tick)
 
+    def replace(self, tick: int, pcm: Pcm) -> None:
+        pass
+
 
 class FakePeer:
     """Answers `GOOD_SDP`, has audio at once, refuses any other offer."""
@@ -43,6 +46,7 @@ class FakePeer:
         self.on_audio = on_audio
         self.on_closed = on_closed
         self.kept = KeptAudio()
+        self.attested: list[str] = []
         self.closed = 0
         self.answers = asyncio.Event()
         self.answers.set()
@@ -57,6 +61,9 @@ class FakePeer:
             raise SdpError("expected a good offer, got another")
         self.on_audio(SilentAudio())
         return "v=0 answer"
+
+    def attest(self, line: str) -> None:
+        self.attested.append(line)
 
     async def close(self) -> None:
         self.closed += 1
@@ -108,9 +115,9 @@ class FakePage:
             pass
         return message
 
-    async def join(self, name: str, language: str = "en") -> None:
+    async def join(self, name: str, language: str = "en", **more: Any) -> None:
         """Joins and waits until the room knows it."""
-        await self.send("join", name=name, language=language)
+        await self.send("join", name=name, language=language, **more)
         self.id = (await self.read_until("welcome"))["id"]
         await self.send("offer", sdp=GOOD_SDP)
         await self.read_until("answer")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from webrtc.hosted.outbox import Outbox
 from webrtc.hosted.protocol import Closed, RosterLeft, ServerMessage
-from webrtc.room import Caption, Levels
+from webrtc.room import Caption, Lamp, Levels, MeetingState, OwnState
 
 
 def levels(dbfs: float) -> Levels:
@@ -11,6 +11,10 @@ def levels(dbfs: float) -> Levels:
 
 def caption(name: str, text: str) -> Caption:
     return Caption(id=name, speaker_id="a", language="en", text=text, final=False)
+
+
+def state(lamp: Lamp) -> MeetingState:
+    return MeetingState(lamp=lamp, mode="", role="", role_checksum="", stored=(), own=OwnState())
 
 
 def drained(outbox: Outbox) -> list[ServerMessage]:
@@ -29,9 +33,17 @@ def test_messages_leave_in_order_equal_ones_included() -> None:
 
 def test_what_is_outdated_is_replaced_where_it_waits() -> None:
     outbox = Outbox()
-    for message in (caption("1", "I"), levels(-30), RosterLeft(id="b"), caption("1", "I am"), levels(-20)):
+    for message in (
+        caption("1", "I"),
+        levels(-30),
+        state(Lamp.IDLE),
+        RosterLeft(id="b"),
+        caption("1", "I am"),
+        state(Lamp.PAUSED),
+        levels(-20),
+    ):
         assert outbox.put(message)
-    assert drained(outbox) == [caption("1", "I am"), levels(-20), RosterLeft(id="b")]
+    assert drained(outbox) == [caption("1", "I am"), levels(-20), state(Lamp.PAUSED), RosterLeft(id="b")]
 
 
 def test_a_full_outbox_drops_levels_and_refuses_the_rest() -> None:

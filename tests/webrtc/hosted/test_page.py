@@ -3,108 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from functools import partial
+from collections.abc import AsyncIterator
 
 import pytest
 from aiohttp import ClientSession
-from playwright.async_api import Browser, Locator, Page, async_playwright, expect
+from playwright.async_api import Browser, expect
 
-from tests.webrtc.hosted.fakes import GOOD_SDP, FakePage, FakePeer, FakePeers
-from webrtc.hosted import HostedRoom, HostedServer, HostedSettings, Language
-from webrtc.peer import IceSettings, Peer
-from webrtc.room import (
-    Caption,
-    IncomingAudio,
-    Levels,
-    Notice,
-    NoticeLevel,
-    OutgoingAudio,
-    ParticipantChanged,
-    TrackMuted,
-)
-from webrtc.tracks import Fill
+from tests.webrtc.hosted.fakes import FakePage, FakePeers
+from tests.webrtc.hosted.pages import SETTINGS, EitherPeer, expect_problem, join, open_page, tab_to
+from webrtc.hosted import HostedRoom, HostedServer, HostedSettings
+from webrtc.room import Caption, Levels, Notice, NoticeLevel, ParticipantChanged, TrackMuted
 
 pytestmark = [pytest.mark.browser, pytest.mark.media]
-
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--use-fake-ui-for-media-stream",
-    "--use-fake-device-for-media-stream",
-    "--allow-loopback-in-peer-connection",
-]
-LANGUAGES = (
-    Language(tag="en", label="English"),
-    Language(tag="es", label="español"),
-    Language(tag="ar", label="العربية"),
-)
-SETTINGS = HostedSettings(languages=LANGUAGES, max_participants=3)
-
-
-class EitherPeer:
-    """A real peer for browsers, a fake one for `FakePage`."""
-
-    def __init__(
-        self, *, on_audio: Callable[[IncomingAudio], None], on_closed: Callable[[str], None]
-    ) -> None:
-        self.fake = partial(FakePeer, on_audio=on_audio, on_closed=on_closed)
-        self.peer: Peer | FakePeer = Peer(
-            ice=IceSettings(), fill=Fill.COMFORT_NOISE, on_audio=on_audio, on_closed=on_closed
-        )
-
-    @property
-    def outgoing(self) -> OutgoingAudio:
-        return self.peer.outgoing
-
-    async def answer(self, offer_sdp: str) -> str:
-        if offer_sdp == GOOD_SDP:
-            await self.peer.close()
-            self.peer = self.fake()
-        return await self.peer.answer(offer_sdp)
-
-    async def close(self) -> None:
-        await self.peer.close()
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        launched = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
-        yield launched
-        await launched.close()
-
-
-async def open_page(browser: Browser, url: str, locale: str = "en-US") -> Page:
-    context = await browser.new_context(locale=locale)
-    page = await context.new_page()
-    page.set_default_timeout(15_000)
-    await page.goto(url)
-    return page
-
-
-async def join(page: Page, name: str) -> None:
-    await page.get_by_label("Your name").fill(name)
-    await page.get_by_role("button", name="Join", exact=True).click()
-
-
-async def expect_problem(page: Page, *sentences: str) -> Locator:
-    """Each sentence is said in an alert, which is returned."""
-    alert = page.get_by_role("alert").filter(has_text=sentences[0])
-    for sentence in sentences:
-        await expect(alert).to_contain_text(sentence)
-    return alert
-
-
-async def tab_to(page: Page, wanted: Locator) -> None:
-    """Walks there by keyboard; everything on the way must show its focus."""
-    for _ in range(20):
-        await page.keyboard.press("Tab")
-        outline = await page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
-        assert outline == "solid", await page.evaluate("document.activeElement.outerHTML")
-        if await wanted.evaluate("element => element === document.activeElement"):
-            return
-    raise AssertionError(f"expected to reach {wanted} by the Tab key")
 
 
 async def test_a_meeting_by_keyboard(browser: Browser) -> None:
@@ -226,7 +136,7 @@ async def test_what_is_said_is_shown_as_text_to_everybody(browser: Browser) -> N
         await page.set_viewport_size({"width": 320, "height": 640})
         assert await page.evaluate("document.documentElement.scrollWidth") <= 320
         small = await page.evaluate(
-            "[...document.querySelectorAll('button, select, .check')]"
+            "[...document.querySelectorAll('button, select, .check, input[type=range]')]"
             ".map(element => element.getBoundingClientRect())"
             ".filter(box => box.height && (box.height < 44 || box.width < 44)).length"
         )

@@ -19,18 +19,23 @@ from aiohttp import ClientSession, TCPConnector, WSMsgType, WSServerHandshakeErr
 from tests.netns import MEDIA_ADDRESS
 from tests.webrtc.hosted.fakes import GOOD_SDP, FakePage, FakePeers
 from webrtc.errors import LocalError
-from webrtc.hosted import HostedRoom, HostedServer, HostedSettings, SelfSigned
+from webrtc.hosted import Document, HostedRoom, HostedServer, HostedSettings, SelfSigned
 from webrtc.hosted.server import certificate_names
 from webrtc.peer import IceServer, IceSettings
 from webrtc.room import (
+    STANDING,
+    Attestation,
+    CommandGiven,
     Levels,
     Notice,
     NoticeLevel,
     ParticipantChanged,
     ParticipantJoined,
     ParticipantLeft,
+    Replied,
     Room,
     RoomEvent,
+    Stored,
     TrackMuted,
     TrackStarted,
 )
@@ -104,10 +109,84 @@ async def test_a_person_who_joins_is_reported_with_their_audio(house: House) -> 
     assert isinstance(joined, ParticipantJoined)
     assert joined.participant.id == page.id
     assert (joined.participant.name, joined.participant.attributes) == ("Ana", {"language": "es"})
+    assert joined.participant.token == house.room.token
+    assert house.room.token not in repr(joined)
     started = await house.event()
     assert isinstance(started, TrackStarted)
     assert started.participant_id == page.id
     assert house.room.outgoing(page.id) is house.peers.made[0].kept
+
+
+async def test_who_joins_with_the_host_key_is_a_host_for_the_room_and_nothing_else_to_others(
+    house: House,
+) -> None:
+    bob = await house.joined_page("Bob")
+    page = await house.open_page()
+    await page.send("join", name="Eva", language="es", host_key=house.room.host_token)
+    welcome = await page.read()
+    assert welcome["standing"] == "host"
+    await page.send("offer", sdp=GOOD_SDP)
+    assert (await bob.read_until("joined"))["participant"].keys() == {"id", "name", "language", "muted"}
+    assert (await house.event_of(ParticipantJoined)).participant.attributes == {"language": "en"}
+    joined = (await house.event_of(ParticipantJoined)).participant
+    assert joined.attributes == {"language": "es", STANDING: "host"}
+    assert joined.token == house.room.host_token
+    assert house.room.host_token not in f"{joined!r} {house.room!r}"
+    await page.send("language", language="en")
+    changed = await house.event_of(ParticipantChanged)
+    assert changed.participant.attributes == {"language": "en", STANDING: "host"}
+
+
+@pytest.mark.parametrize(
+    "guess", ["{room}", "{other}", "{key}x", "{short}", "{upper}", "ключ", "\x00", "x" * 128]
+)
+async def test_a_wrong_host_key_is_refused_in_words_and_said_nowhere(
+    house: House, caplog: pytest.LogCaptureFixture, guess: str
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    key = house.room.host_token
+    guess = guess.format(
+        room=house.room.token,
+        other=house.server.add_room("other").host_token,
+        key=key,
+        short=key[:-1],
+        upper=key.swapcase(),
+    )
+    page = await house.open_page()
+    await page.send("join", name="Mallory", language="en", host_key=guess)
+    assert await page.read() == {
+        "type": "error",
+        "code": "wrong-host-key",
+        "message": "expected the key of this room's host link, got another",
+    }
+    warnings = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert len(warnings) == 1
+    assert "refused a message" in warnings[0].getMessage()
+    assert not any(secret in caplog.text for secret in (guess, key))
+    await page.join("Mallory")
+    assert (await house.event_of(ParticipantJoined)).participant.attributes == {"language": "en"}
+
+
+async def test_guesses_at_the_host_key_are_counted_and_take_no_seat(make_house: MakeHouse) -> None:
+    house = await make_house(max_participants=1)
+    page = await house.open_page()
+    for number in range(10):
+        await page.send("join", name="Mallory", language="en", host_key=f"guess-{number}")
+    refusals = [await page.read() for _ in range(10)]
+    assert {refusal["code"] for refusal in refusals} == {"wrong-host-key"}
+    assert (await page.until_closed())["code"] == "too-many-errors"
+    await house.joined_page("In time")
+    late = await house.open_page()
+    await late.send("join", name="Mallory", language="en", host_key="guess")
+    assert (await late.read())["code"] == "wrong-host-key", "also where no seat is free"
+
+
+async def test_nobody_becomes_a_host_after_they_have_joined(house: House) -> None:
+    page = await house.joined_page("Ana")
+    await page.send("join", name="Ana", language="en", host_key=house.room.host_token)
+    assert (await page.read())["message"] == "expected one join, got a second"
+    await page.send("language", language="es")
+    assert (await house.event_of(ParticipantChanged)).participant.attributes == {"language": "es"}
 
 
 async def test_nobody_is_in_the_room_before_their_answer(house: House) -> None:
@@ -158,6 +237,62 @@ async def test_what_the_interpreter_says_reaches_one_page_only(house: House) -> 
     assert (await bob.read())["type"] == "levels"
 
 
+async def test_a_command_is_reported_and_its_answer_reaches_who_gave_it(house: House) -> None:
+    ana, bob = await house.joined_page("Ana"), await house.joined_page("Bob")
+    await ana.send("command", id="q1", name="balance", arguments={"level": 0.25, "why": "más", "on": True})
+    assert await house.event_of(CommandGiven) == CommandGiven(
+        participant_id=ana.id,
+        request_id="q1",
+        name="balance",
+        arguments={"level": 0.25, "why": "más", "on": True},
+    )
+    house.room.tell(ana.id, Replied(request_id="q1", accepted=True, text="Done.", language="en"))
+    assert (await ana.read_until("replied"))["id"] == "q1"
+    house.room.tell(bob.id, Notice(id="n", level=NoticeLevel.INFO, text="Hello"))
+    assert (await bob.read())["type"] == "notice", "the answer is nobody else's"
+
+
+async def test_what_is_asked_on_joining_is_reported_before_any_sound(house: House) -> None:
+    page = await house.open_page()
+    await page.send("command", id="0", name="stop", arguments={})
+    assert (await page.read())["message"] == "expected join first, got command"
+    await page.send("join", name="Ana", language="en")
+    await page.read()
+    for number in range(9):
+        await page.send("command", id=str(number), name="optout", arguments={})
+    await page.send("offer", sdp=GOOD_SDP)
+    refusal = await page.read()
+    assert refusal["message"] == "expected at most 8 commands before the offer, got another"
+    assert isinstance(await house.event(), ParticipantJoined)
+    asked = [await house.event() for _ in range(8)]
+    assert [event.request_id for event in asked if isinstance(event, CommandGiven)] == list("01234567")
+    assert isinstance(await house.event(), TrackStarted)
+
+
+async def test_a_flood_of_commands_ends_the_connection(house: House) -> None:
+    page, bob = await house.joined_page("Ana"), await house.joined_page("Bob")
+    for number in range(200):
+        await page.send("command", id=str(number), name="repeat", arguments={})
+    assert (await page.until_closed())["code"] == "too-many-messages"
+    assert await bob.read() == {"type": "left", "id": page.id}
+    given = 0
+    while not isinstance(event := await house.event(), ParticipantLeft):
+        given += isinstance(event, CommandGiven)
+    assert 0 < given <= 60, "the burst, and what time earned meanwhile"
+
+
+async def test_attestations_take_the_peers_channel_and_no_other_way(house: House) -> None:
+    ana = await house.joined_page("Ana")
+    house.room.tell(ana.id, Attestation(line="{}"))
+    house.room.tell("nobody", Attestation(line="{}"))
+    assert house.peers.made[0].attested == ["{}"]
+    page = await house.open_page()
+    await page.send("join", name="Bob", language="en")
+    house.room.tell((await page.read())["id"], Attestation(line="{}"))
+    house.room.tell(ana.id, Notice(id="n", level=NoticeLevel.INFO, text="Hello"))
+    assert (await ana.read())["type"] == "notice", "nothing of it came by WebSocket"
+
+
 async def test_a_removed_person_is_told_why_and_may_come_back(house: House) -> None:
     ana = await house.joined_page("Ana")
     await house.room.remove(ana.id, "The visit is over.")
@@ -202,6 +337,7 @@ async def test_an_unknown_room_is_said_in_words(house: House) -> None:
         ("{", "expected a JSON object"),
         ('{"type":"offer","sdp":"v=0"}', "expected join first, got offer"),
         ('{"type":"join","name":"Ana","language":"tlh"}', "expected a language of en, es, got 'tlh'"),
+        ('{"type":"command","id":"1","name":"x y","arguments":{}}', "expected a command's name"),
         ("x" * 65_537, "expected at most 65536 bytes, got 65537"),
         (b"\x00", "expected a text message, got a binary one"),
     ],
@@ -224,11 +360,21 @@ async def test_a_bad_message_is_refused_to_its_sender_only(
     assert (await other.read())["type"] == "joined"
 
 
-async def test_a_message_beyond_the_hard_limit_ends_the_connection(house: House) -> None:
+async def test_a_message_beyond_the_hard_limit_ends_the_connection(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
     page = await house.open_page()
     await page.socket.send_str("x" * (4 * 65_536 + 1))
     message = await page.socket.receive()
     assert (message.type, message.data) == (WSMsgType.CLOSE, 1009)
+    await page.socket.close()
+    for _ in range(1_000):
+        if caplog.records:
+            break
+        await asyncio.sleep(0.01)
+    [line] = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert "hung up on a page that has not joined" in line
+    assert "exceeds limit" in line
 
 
 async def test_ten_bad_messages_end_the_connection(house: House) -> None:
@@ -376,6 +522,7 @@ async def test_the_end_of_a_room_is_told_and_ends_its_events(house: House) -> No
     assert (await page.until_closed())["code"] == "unknown-room"
 
 
+@pytest.mark.slow
 async def test_the_end_of_the_server_is_told_to_every_page() -> None:
     peers = FakePeers()
     async with ClientSession() as client:
@@ -443,6 +590,10 @@ async def test_a_page_learns_what_it_may_choose_and_how_to_connect(make_house: M
         facts = await response.json()
     assert facts["room"] == "clinic"
     assert facts["languages"][1] == {"tag": "es", "label": "español"}
+    assert facts["stored"] is None
+    keeping = house.server.add_room("keeping", stored=(Stored.AUDIO,))
+    async with keeping, house.client.get(f"{house.server.link(keeping)}/room.json") as response:
+        assert (await response.json())["stored"] == ["audio"]
     assert "hush" not in json.dumps(facts), "only who has joined may use the relay"
     page = await house.open_page()
     await page.send("join", name="Ana", language="en")
@@ -453,6 +604,27 @@ async def test_a_page_learns_what_it_may_choose_and_how_to_connect(make_house: M
 async def test_health_is_told(house: House) -> None:
     async with house.client.get(f"{house.server.url}/healthz") as response:
         assert (response.status, await response.json()) == (200, {"status": "ok"})
+
+
+async def test_documents_are_served_as_they_are_to_any_page(make_house: MakeHouse) -> None:
+    keys = Document(
+        path="/.well-known/jwks.json", text='{"keys": [] }', content_type="application/jwk-set+json"
+    )
+    house = await make_house(documents=(keys, Document(path="/.well-known/b", text="1")))
+    async with house.client.get(f"{house.server.url}/.well-known/jwks.json") as response:
+        assert (response.status, await response.text()) == (200, '{"keys": [] }')
+        assert response.content_type == "application/jwk-set+json"
+        assert response.headers["Access-Control-Allow-Origin"] == "*"
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+    async with house.client.get(f"{house.server.url}/.well-known/b") as response:
+        assert (response.content_type, await response.text()) == ("application/json", "1")
+    async with house.client.get(house.link) as response:
+        assert "Access-Control-Allow-Origin" not in response.headers, "a room's page is nobody else's"
+
+
+async def test_without_documents_there_are_none(house: House) -> None:
+    async with house.client.get(f"{house.server.url}/.well-known/jwks.json") as response:
+        assert response.status == 404
 
 
 async def test_secrets_stay_out_of_the_logs(house: House, caplog: pytest.LogCaptureFixture) -> None:
@@ -488,6 +660,12 @@ async def test_a_self_signed_server_speaks_tls(tmp_path: Path) -> None:
         ({"host": "0.0.0.0"}, "expected TLS to serve beyond this machine"),
         ({"host": "meet.example.org"}, "expected TLS to serve beyond this machine"),
         ({"public_url": "meet.example.org"}, "expected a public URL like"),
+        (
+            {"documents": (Document(path="/r/keys", text=""),)},
+            "expected a path of its own below /.well-known/",
+        ),
+        ({"documents": (Document(path="/.well-known/{any}", text=""),)}, "expected a path of its own"),
+        ({"documents": (Document(path="/.well-known/a", text=""),) * 2}, "expected a path of its own"),
         ({"languages": ()}, "expected at least one language"),
         ({"max_participants": 0}, "expected room for at least one participant, got 0"),
     ],
@@ -516,6 +694,31 @@ def test_rooms_have_tokens_of_their_own() -> None:
         server.add_room("c", "known-token")
     with pytest.raises(LocalError, match="expected a room token of letters"):
         server.add_room("d", "a/b")
+
+
+@pytest.mark.parametrize(
+    ("host_token", "said"),
+    [
+        ("", "expected a host token of 16 to 128 characters, got 0"),
+        ("short-enough-no", "expected a host token of 16 to 128 characters, got 15"),
+        ("x" * 129, "expected a host token of 16 to 128 characters, got 129"),
+        ("0123456789 abcdef", "expected a host token of letters, digits, - and _"),
+        ("ключ-к-комнате-номер-три", "expected a host token of letters, digits, - and _"),
+        ("the-room-s-own-token", "expected a host token other than the room's, got the same"),
+    ],
+)
+def test_a_host_token_that_is_easily_had_is_refused(host_token: str, said: str) -> None:
+    server = HostedServer(HostedSettings(), FakePeers())
+    with pytest.raises(LocalError, match=said) as refusal:
+        server.add_room("a", "the-room-s-own-token", host_token=host_token)
+    assert not host_token or host_token not in str(refusal.value)
+
+
+async def test_the_host_link_is_the_rooms_with_the_key_in_the_fragment(house: House) -> None:
+    assert house.server.host_link(house.room) == f"{house.link}#host={house.room.host_token}"
+    assert len(house.room.host_token) >= 32
+    known = house.server.add_room("known", host_token="known-to-the-operator")
+    assert house.server.host_link(known).endswith("#host=known-to-the-operator")
 
 
 async def test_events_have_one_reader_and_rooms_one_life(house: House) -> None:

@@ -40,7 +40,7 @@ def sentences() -> dict[str, dict[str, str]]:
 
 def schemes() -> list[dict[str, str]]:
     """The colours of the light and of the dark scheme."""
-    blocks = re.findall(r":root \{(.*?)\}", (STATIC / "style.css").read_text(), re.S)
+    blocks = re.findall(r":root \{(.*?)\}", (STATIC / "base.css").read_text(), re.S)
     return [dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", block)) for block in blocks]
 
 
@@ -68,12 +68,11 @@ def test_both_page_languages_say_everything() -> None:
 def test_every_sentence_the_page_names_exists_and_is_used() -> None:
     known = sentences()["en"].keys()
     page = (STATIC / "index.html").read_text()
-    scripts = "".join((STATIC / name).read_text() for name in ("main.js", "media.js", "view.js"))
+    scripts = "".join(path.read_text() for path in STATIC.glob("*.js") if path.name != "strings.js")
     named = set(re.findall(r'data-text="(\w+)"', page))
     assert named <= known
     quoted = named | set(re.findall(r'"(\w+)"', scripts))
-    unused = {key for key in known if key not in quoted and key.removesuffix("Title") not in quoted}
-    assert not unused
+    assert not {key for key in known if not {key, re.sub("(Title|Text)$", "", key)} & quoted}
 
 
 @pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])

@@ -2,9 +2,13 @@
  * The page's course: join, be in the room, come back after a lost connection, leave.
  *
  * `window.roomState` shows the state, read-only, to tests and to whoever looks into a problem:
- * `id`, `connection`, `muted`, `participants`, `stats()` (see `Call.stats`).
+ * `id`, `connection`, `muted`, `participants`, `meeting` (what the server last said of the interpreter), `attestations`
+ * (how many signed records came, see `AttestationReader`), `stats()` (see `Call.stats`).
  */
 
+import { HostCard } from "./host.js";
+import { HostKey } from "./host_key.js";
+import { InterpreterCards } from "./interpreter.js";
 import { Call, LevelMeasure, MicrophoneError, listMicrophones, microphoneIsAllowed, openMicrophone } from "./media.js";
 import { Signalling, backoffMs } from "./signalling.js";
 import { View, element } from "./view.js";
@@ -18,6 +22,11 @@ const MICROPHONE_PROBLEMS = ["microphoneDenied", "microphoneMissing", "microphon
 class Page {
   constructor() {
     this.view = new View();
+    this.interpreter = new InterpreterCards(this.view, (id, name, args) =>
+      this.signalling?.send("command", { id, name, arguments: args }),
+    );
+    this.host = new HostCard(this.view, this.interpreter);
+    this.hostKey = new HostKey(roomPath);
     /** "outside", "joining", "connecting", "connected", "unstable", "reconnecting" or "ended" */
     this.connection = "outside";
     this.id = "";
@@ -35,6 +44,8 @@ class Page {
     this.wasConnected = false;
     this.attempts = 0;
     this.retry = 0;
+    /** What the person wants of the interpreter before they are in the room, see `InterpreterCards.restore`. */
+    this.wish = {};
     this.listen();
   }
 
@@ -59,6 +70,7 @@ class Page {
     for (const gesture of ["pointerdown", "keydown"]) {
       document.addEventListener(gesture, () => this.measure?.resume());
     }
+    window.addEventListener("hashchange", () => this.takeHostKey());
     window.addEventListener("pagehide", () => this.signalling?.send("leave"));
   }
 
@@ -69,7 +81,8 @@ class Page {
     if (facts === null) {
       return this.end("serverGone", "", { label: "tryAgain", act: () => this.start() });
     }
-    this.view.describeRoom(facts.room, facts.languages);
+    this.view.describeRoom(facts.room, facts.languages, facts.stored);
+    this.showHostKey();
     this.allowMuteKey(element("mute-key").checked);
     this.connection = "outside";
     this.view.microphoneIsOpen(this.microphone !== null);
@@ -149,6 +162,7 @@ class Page {
     this.view.joining(true);
     if (this.microphone === null && !(await this.useMicrophone(""))) return this.notJoined();
     this.view.solved("join");
+    this.wish = { opted_out: !element("join-listen").checked };
     this.connect();
   }
 
@@ -165,10 +179,41 @@ class Page {
   connect() {
     this.signalling = new Signalling(
       roomPath,
-      () => this.signalling.send("join", { name: this.name, language: this.language }),
+      () => this.sendJoin(),
       (message) => this.receive(message),
       () => this.lost("serverLost"),
     );
+  }
+
+  sendJoin() {
+    const key = this.hostKey.value ? { host_key: this.hostKey.value } : {};
+    this.signalling.send("join", { name: this.name, language: this.language, ...key });
+  }
+
+  showHostKey() {
+    element("join-host").hidden = !this.hostKey.value;
+  }
+
+  /** A host's link was opened in the tab of the room: who is in the room already comes in again, as a host. */
+  takeHostKey() {
+    if (!this.hostKey.take()) return;
+    this.showHostKey();
+    if (!["connecting", "connected", "unstable"].includes(this.connection)) return;
+    this.wish = this.interpreter.wish() ?? this.wish;
+    this.signalling.send("leave");
+    this.disconnect();
+    this.connection = "reconnecting";
+    this.view.connection("reconnecting");
+    this.connect();
+  }
+
+  /** The page goes on as a participant's. */
+  wrongHostKey() {
+    this.hostKey.forget();
+    this.showHostKey();
+    if (this.connection === "joining") return this.notJoined("wrongHostKey");
+    this.sendJoin();
+    this.view.problem("room", "noLongerHost");
   }
 
   disconnect() {
@@ -177,6 +222,8 @@ class Page {
     this.call?.close();
     this.signalling = this.call = null;
     this.participants.clear();
+    this.interpreter.disconnected();
+    this.host.disconnected();
   }
 
   receive(message) {
@@ -184,12 +231,14 @@ class Page {
       case "welcome": return this.welcome(message);
       case "answer": return this.call.accept(message.sdp);
       case "joined": return this.personJoined(message.participant);
-      case "changed": return this.showPerson(message.participant);
+      case "changed": return this.personChanged(message.participant);
       case "muted": return this.showPerson({ ...this.participants.get(message.id), muted: message.muted });
       case "left": return this.personLeft(message.id);
       case "levels": return this.view.levels(message.dbfs, message.speaking);
       case "caption": return this.view.caption(message);
       case "notice": return this.view.notice(message);
+      case "state": return this.interpreter.receive(message);
+      case "replied": return this.interpreter.replied(message);
       case "error": return this.refused(message);
       case "closed": return this.closed(message);
     }
@@ -205,6 +254,8 @@ class Page {
     this.view.connection("connecting");
     this.view.muted(this.muted);
     if (this.muted) this.signalling.send("mute", { muted: true });
+    this.host.welcome(message.standing === "host");
+    this.interpreter.restore(this.wish);
     if (firstTime) {
       element("room-language").value = this.language;
       this.view.joining(false);
@@ -215,7 +266,11 @@ class Page {
 
   async startCall(iceServers) {
     const track = this.microphone?.getAudioTracks()[0] ?? null; // none while a lost microphone is not replaced
-    const call = new Call(iceServers, track, (state) => this.callState(state), (stream) => this.play(stream));
+    const call = new Call(iceServers, track, {
+      onState: (state) => this.callState(state),
+      onStream: (stream) => this.play(stream),
+      onAttestation: (line) => this.interpreter.records.add(line),
+    });
     this.call = call;
     const sdp = await call.offer();
     if (this.call === call) this.signalling.send("offer", { sdp }); // otherwise the connection was lost meanwhile
@@ -257,6 +312,14 @@ class Page {
   showPerson(person) {
     this.participants.set(person.id, person);
     this.view.showPerson(person, person.id === this.id);
+    this.interpreter.showPeople();
+  }
+
+  personChanged(person) {
+    this.showPerson(person);
+    if (person.id !== this.id) return;
+    this.language = element("room-language").value = person.language;
+    this.view.announce("languageChanged", { language: this.interpreter.languageName(person.language) });
   }
 
   personJoined(person) {
@@ -275,6 +338,7 @@ class Page {
   refused({ code, message }) {
     console.warn(`the server refused a message: ${code}: ${message}`);
     if (code === "bad-sdp") this.callFailed();
+    else if (code === "wrong-host-key") this.wrongHostKey();
     else if (this.connection === "joining") this.notJoined("connectionFailed");
   }
 
@@ -294,6 +358,7 @@ class Page {
   lost(code) {
     if (this.connection === "joining") return this.notJoined("serverGone");
     const wait = backoffMs(this.attempts);
+    this.wish = this.interpreter.wish() ?? this.wish;
     const isNews = this.connection !== "reconnecting";
     this.disconnect();
     this.attempts += 1;
@@ -359,6 +424,7 @@ class Page {
     this.attempts = 0;
     this.view.solved("room");
     this.view.emptyCaptions();
+    this.interpreter.left();
     this.view.joining(false);
     this.view.end(code, detail, action);
   }
@@ -371,6 +437,11 @@ Object.defineProperty(window, "roomState", {
     get connection() { return page.connection; },
     get muted() { return page.muted; },
     get participants() { return Array.from(page.participants.values(), (person) => ({ ...person })); },
+    get meeting() { return page.interpreter.state; },
+    get attestations() {
+      const { received, checked, wrong, gaps } = page.interpreter.records;
+      return { received, checked, wrong, gaps };
+    },
     stats: () => page.call?.stats() ?? Promise.resolve([]),
   }),
 });

@@ -99,18 +99,21 @@ export class LevelMeasure {
   }
 }
 
-/** The audio connection to the room: our microphone up, our own mix down. */
+/** The audio connection to the room: our microphone up, our own mix down, and the interpreter's signed records. */
 export class Call {
   /**
    * @param {RTCIceServer[]} iceServers
    * @param {MediaStreamTrack | null} track - our microphone's; null to send silence until `replaceTrack`.
-   * @param {(state: "connected" | "unstable" | "failed") => void} onState
-   * @param {(stream: MediaStream) => void} onStream - what we are to hear.
+   * @param {object} events
+   * @param {(state: "connected" | "unstable" | "failed") => void} events.onState
+   * @param {(stream: MediaStream) => void} events.onStream - what we are to hear.
+   * @param {(line: string) => void} events.onAttestation - a signed record.
    */
-  constructor(iceServers, track, onState, onStream) {
+  constructor(iceServers, track, { onState, onStream, onAttestation }) {
     this.peer = new RTCPeerConnection({ iceServers });
     this.sender = this.peer.addTransceiver(track ?? "audio", { direction: "sendrecv" }).sender;
     this.peer.addEventListener("track", (event) => onStream(new MediaStream([event.track])));
+    this.peer.createDataChannel("attestation").addEventListener("message", (event) => onAttestation(event.data));
     this.limit = setTimeout(() => onState("failed"), CONNECTING_LIMIT_MS);
     this.peer.addEventListener("connectionstatechange", () => {
       const state = this.peer.connectionState;

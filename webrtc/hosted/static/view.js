@@ -2,6 +2,7 @@
  * What is seen and read out. Text typed by people or sent by the server goes through `textContent` only.
  */
 
+import { directionOf, icon } from "./elements.js";
 import { choosePageLanguage, sentence } from "./strings.js";
 
 /** How often the meter's text and its value for screen readers may change; the bar itself moves faster. */
@@ -11,9 +12,14 @@ const METER_FLOOR_DBFS = -60;
 /** The bar falls no faster than this from one call to the next (some 15 a second): peaks stay readable. */
 const METER_FALL_DB = 2;
 const CAPTIONS_KEPT = 200;
-/** Scripts written from right to left, by language (CLDR). */
-const RIGHT_TO_LEFT = new Set(["ar", "arc", "ckb", "dv", "fa", "he", "ks", "nqo", "ps", "sd", "syr", "ug", "ur", "yi"]);
-const SVG = "http://www.w3.org/2000/svg";
+const TIDY_MS = 60000;
+/** What may be kept of a meeting, and its name in strings.js. */
+const STORED = {
+  transcript: "storedTranscript",
+  audio: "storedAudio",
+  identity: "storedIdentity",
+  audit: "storedAudit",
+};
 
 /** @typedef {{id: string, name: string, language: string, muted: boolean}} Person */
 
@@ -21,27 +27,20 @@ const SVG = "http://www.w3.org/2000/svg";
 export const element = (id) => document.getElementById(id);
 
 /** @param {string} tag @param {string} className @param {...(Node | string)} children @returns {HTMLElement} */
-function make(tag, className, ...children) {
+export function make(tag, className, ...children) {
   const made = document.createElement(tag);
   if (className) made.className = className;
   made.append(...children);
   return made;
 }
 
-/** @param {string} name - a symbol of icon.svg. */
-function icon(name) {
-  const svg = document.createElementNS(SVG, "svg");
-  const use = document.createElementNS(SVG, "use");
-  svg.setAttribute("viewBox", "0 0 24 24");
-  svg.setAttribute("aria-hidden", "true");
-  use.setAttribute("href", `/static/icon.svg#${name}`);
-  svg.append(use);
-  return svg;
-}
-
-/** @param {string} tag - BCP 47. @returns {"ltr" | "rtl"} */
-function directionOf(tag) {
-  return RIGHT_TO_LEFT.has(tag.toLowerCase().split("-")[0]) ? "rtl" : "ltr";
+/** Text that came in a language of its own. @param {string} text @param {string} tag - BCP 47; empty for the page's. */
+export function worded(text, tag) {
+  const made = make("span", "text", text);
+  if (!tag) return made;
+  made.lang = tag;
+  made.dir = directionOf(tag);
+  return made;
 }
 
 /** The whole page; knows nothing of networks and microphones. */
@@ -52,17 +51,20 @@ export class View {
     this.said = new Map();
     /** @type {Map<string, string>} language tag -> its name in itself */
     this.languageLabels = new Map();
-    /** @type {Map<string, {item: HTMLElement, name: HTMLElement, language: HTMLElement, state: HTMLElement, icon: HTMLElement, person: Person}>} */
+    /** @type {Map<string, {item: HTMLElement, name: HTMLElement, language: HTMLElement, interpreted: HTMLElement, state: HTMLElement, icon: HTMLElement, person: Person}>} */
     this.people = new Map();
     /** Names of everybody who was ever here: a caption may come after its speaker has left. @type {Map<string, string>} */
     this.names = new Map();
     this.joinLevel = new LevelMeter(this, element("join-level"));
     this.roomLevel = new LevelMeter(this, element("room-level"));
     this.toastTimer = 0;
+    /** What the room says it keeps; null where it does not say. @type {string[] | null} */
+    this.stored = null;
     for (const found of document.querySelectorAll("[data-text]")) this.say(found, found.dataset.text);
     element("page-language").value = this.pageLanguage;
     element("page-language").addEventListener("change", (event) => this.translate(event.target.value));
     document.documentElement.lang = this.pageLanguage;
+    setInterval(() => this.tidy(), TIDY_MS);
   }
 
   /** Shows a sentence of strings.js, now and after every change of the page language. */
@@ -80,12 +82,29 @@ export class View {
   translate(language) {
     this.pageLanguage = language;
     document.documentElement.lang = language;
-    for (const [target, [key, words]] of this.said) {
-      if (target.isConnected) target.textContent = sentence(language, key, words);
-      else this.said.delete(target);
-    }
+    this.tidy();
+    for (const [target, [key, words]] of this.said) target.textContent = sentence(language, key, words);
+    this.showRoomStored();
     this.joinLevel.translate();
     this.roomLevel.translate();
+  }
+
+  /** Forgets what is no longer on the page. */
+  tidy() {
+    for (const target of this.said.keys()) if (!target.isConnected) this.said.delete(target);
+  }
+
+  /** @param {string[]} stored - what is kept. @returns {string} as a sentence. */
+  storedWords(stored) {
+    const language = this.pageLanguage;
+    const things = stored.map((kept) => (kept in STORED ? sentence(language, STORED[kept]) : kept));
+    const words = things.length ? new Intl.ListFormat(language).format(things) : sentence(language, "storedNothing");
+    return `${words[0].toUpperCase()}${words.slice(1)}.`;
+  }
+
+  showRoomStored() {
+    element("join-stored").hidden = this.stored === null;
+    if (this.stored !== null) element("join-stored-words").textContent = this.storedWords(this.stored);
   }
 
   /** Read out by screen readers, not seen. */
@@ -107,8 +126,10 @@ export class View {
     element(`${name}-title`).focus();
   }
 
-  /** @param {string} room @param {{tag: string, label: string}[]} languages */
-  describeRoom(room, languages) {
+  /** @param {string} room @param {{tag: string, label: string}[]} languages @param {string[] | null} stored */
+  describeRoom(room, languages, stored) {
+    this.stored = stored;
+    this.showRoomStored();
     for (const place of document.querySelectorAll(".room-name")) place.textContent = room;
     document.title = `${room} – ${sentence(this.pageLanguage, "product")}`;
     this.languageLabels = new Map(languages.map(({ tag, label }) => [tag, label]));
@@ -247,6 +268,7 @@ export class View {
 
   addPerson(person, isMe) {
     const [name, language, state] = [make("bdi", "name"), make("span", "language"), make("span", "state-text")];
+    const interpreted = make("div", "interpreted");
     const shape = make("span", "shape");
     shape.setAttribute("aria-hidden", "true");
     const title = make("span", "who", name);
@@ -255,9 +277,10 @@ export class View {
       title.append(" ", you);
       this.say(you, "you");
     }
-    const item = make("li", "person", make("div", "about", title, language), make("span", "state", shape, state));
+    const about = make("div", "about", title, language);
+    const item = make("li", "person", about, make("span", "state", shape, state), interpreted);
     element("people").append(item);
-    this.people.set(person.id, { item, name, language, state, icon: shape, person });
+    this.people.set(person.id, { item, name, language, interpreted, state, icon: shape, person });
     this.countPeople();
   }
 
@@ -291,7 +314,15 @@ export class View {
     element("people-count").textContent = String(this.people.size);
   }
 
-  /** @param {{id: string, speaker_id: string, language: string, text: string, final: boolean}} caption */
+  /** @param {boolean} on - captions are shown; they are collected in any case. */
+  captionsAreOn(on) {
+    element("captions-on").checked = on;
+    element("captions-scroll").hidden = !on;
+    element("captions-off").hidden = on;
+  }
+
+  /** @typedef {{id: string, speaker_id: string, language: string, text: string, final: boolean, kind: "rendering" | "heard" | "as-self", cut: boolean}} Caption */
+  /** @param {Caption} caption */
   caption(caption) {
     const scroll = element("captions-scroll");
     const atEnd = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 40;
@@ -308,16 +339,29 @@ export class View {
   }
 
   captionLine(caption) {
-    const who = make("bdi", "who");
-    const name = this.names.get(caption.speaker_id);
-    if (name === undefined) this.say(who, "someone");
-    else who.textContent = name;
-    const text = make("span", "text", caption.text);
-    text.lang = caption.language;
-    text.dir = directionOf(caption.language);
-    const line = make("p", "caption", who, " ", text);
+    const line = make("p", `caption ${caption.kind}`, this.captionSpeaker(caption), " ");
+    line.append(worded(caption.text, caption.language));
+    line.classList.toggle("cut", caption.cut);
+    if (caption.cut) line.append(" ", this.remark("notHeard"));
     line.dataset.id = caption.id;
     return line;
+  }
+
+  captionSpeaker(caption) {
+    const name = make("bdi", "");
+    const known = this.names.get(caption.speaker_id);
+    if (caption.kind === "as-self") this.say(name, "product");
+    else if (known === undefined) this.say(name, "someone");
+    else name.textContent = known;
+    const who = make("span", "who", name);
+    if (caption.kind === "heard") who.append(" ", this.remark("ownWords"));
+    return who;
+  }
+
+  remark(key) {
+    const made = make("span", "remark");
+    this.say(made, key);
+    return made;
   }
 
   /** @param {{id: string, level: "info" | "warning" | "alert", language: string, text: string}} notice */
@@ -328,12 +372,7 @@ export class View {
     if (!notice.text) return;
     const label = make("strong", "");
     this.say(label, { info: "noticeInfo", warning: "noticeWarning", alert: "noticeAlert" }[notice.level]);
-    const text = make("span", "", notice.text);
-    if (notice.language) {
-      text.lang = notice.language;
-      text.dir = directionOf(notice.language);
-    }
-    const words = make("p", "", label, " ", text);
+    const words = make("p", "", label, " ", worded(notice.text, notice.language));
     const box = make("div", `notice ${notice.level}`, icon(notice.level === "info" ? "info" : "warning"), words);
     box.dataset.id = notice.id;
     if (shown?.parentElement === region) shown.replaceWith(box);
