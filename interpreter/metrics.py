@@ -46,6 +46,9 @@ class Stage(enum.Enum):
     RENDERING_LAG = "rendering_lag"
     """How much later than its tick a rendering is mixed."""
 
+    HELD = "held"
+    """How much later a rendering is heard than without a floor: it waited for a turn's end, or for a voice over it."""
+
     CAPTURE_TO_PLAY = "capture_to_play"
     """From the capture of an original's sample to its leaving for the listeners, the limiter's delay included."""
 
@@ -67,6 +70,8 @@ class Count(enum.Enum):
     SESSIONS_OPENED = "sessions_opened"
     SESSIONS_FAILED = "sessions_failed"
     PARTICIPANTS_ISOLATED = "participants_isolated"
+    PARTICIPANTS_BACK = "participants_back"
+    """They had lost their connection, and came back."""
 
 
 _STEPS_PER_OCTAVE = 8  # bins 9 % wide: a quantile is off by 5 % at most
@@ -152,6 +157,10 @@ class Metrics:
     def count(self, what: Count, by: int = 1) -> None:
         """Adds to a counter."""
         self._counts[what] += by
+
+    def counted(self, what: Count) -> int:
+        """A counter."""
+        return self._counts[what]
 
     def snapshot(self) -> MetricsSnapshot:
         """A copy that no longer changes."""

@@ -6,15 +6,16 @@ language is a further column of `_TEXTS` and `_LANGUAGE_NAMES`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from duplex_model.catalogue import text_for
+from interpreter.commands import CHAT_PREFIX
 from interpreter.directions import Direction
 from interpreter.routing import hears
 from interpreter.sessions import SessionState
-from webrtc.room import Notice, NoticeLevel
+from webrtc.room import Hindrance, Notice, NoticeLevel
 
 _TEXTS: Mapping[str, Mapping[str, str]] = {
     "en": {
@@ -32,6 +33,14 @@ _TEXTS: Mapping[str, Mapping[str, str]] = {
         "refused-speak": "This interpreter cannot interpret you into {languages}. Those listeners hear you directly.",
         "misheard-speak": "The interpreter did not understand you. Please say it again.",
         "misheard-hear": "The interpreter did not understand {people}.",
+        "another-interpreter": "Another interpreter is already in this meeting; this one is silent and hears nobody.",
+        "encrypted": "The interpreter cannot hear end-to-end encrypted sound: please switch the encryption off.",
+        "muted": (
+            "The interpreter has been muted. Whoever leads the meeting lets it speak: {prefix} resume, and in the "
+            "list of participants where sound is moderated."
+        ),
+        "language-unknown": "The interpreter does not know which language you speak. Please write: {lines}",
+        "somebody": "this person",
         "and": " and ",
     },
     "es": {
@@ -49,6 +58,14 @@ _TEXTS: Mapping[str, Mapping[str, str]] = {
         "refused-speak": "Este intérprete no puede interpretarle a: {languages}. Esas personas le oyen directamente.",
         "misheard-speak": "El intérprete no le ha entendido. Repítalo, por favor.",
         "misheard-hear": "El intérprete no ha entendido a {people}.",
+        "another-interpreter": "Ya hay otro intérprete en esta reunión; este no escucha a nadie y guarda silencio.",
+        "encrypted": "El intérprete no puede oír con el cifrado de extremo a extremo: desactívenlo en esta reunión.",
+        "muted": (
+            "Han silenciado al intérprete. Quien dirige la reunión le deja hablar de nuevo: {prefix} reanudar, y en la "
+            "lista de participantes si el sonido está moderado."
+        ),
+        "language-unknown": "El intérprete no sabe qué idioma habla usted. Escriba, por favor: {lines}",
+        "somebody": "esta persona",
         "and": " y ",
     },
 }
@@ -58,6 +75,11 @@ _LANGUAGE_NAMES: Mapping[str, Mapping[str, str]] = {
     "es": {"en": "inglés", "es": "español", "fr": "francés", "de": "alemán", "pt": "portugués"},
 }
 
+_HINDRANCES = {
+    Hindrance.ANOTHER_INTERPRETER: "another-interpreter",
+    Hindrance.ENCRYPTED: "encrypted",
+    Hindrance.MUTED: "muted",
+}
 _REASONS = {SessionState.FULL: "full", SessionState.FAILED: "failed", SessionState.REFUSED: "refused"}
 
 
@@ -83,19 +105,29 @@ def notices_for(
     demonstration: Mapping[str, str] = MappingProxyType({}),
     misheard: Collection[Direction] = (),
     asked: Collection[str] = (),
+    choose: Sequence[str] = (),
+    hindrances: Collection[Hindrance] = (),
 ) -> Mapping[str, Notice]:
     """Everything `person` should be told now, by notice id.
 
     Args:
         person: who reads them.
-        people: everybody in the room.
+        people: everybody in the room whose name is known.
         states: of every direction needed, unserved ones as `REFUSED`.
         translates: whether the engine translates at all.
         demonstration: language -> what must be said of an engine that only demonstrates.
         misheard: directions in which the interpreter did not understand what was said just now.
         asked: ids of those who are asked to say it again.
+        choose: languages that somebody may say they speak of whom it is not known; none where they cannot say so.
+        hindrances: what keeps the interpreter from its work in this room.
     """
     tell = _Teller(person.language)
+    for hindrance in hindrances:
+        tell.add(_HINDRANCES[hindrance], NoticeLevel.WARNING)
+    if set(hindrances) - {Hindrance.MUTED}:
+        return tell.notices
+    if person.language is None and choose:
+        tell.ask_language(choose)
     if not translates and states:
         tell.add("test-engine", NoticeLevel.INFO)
     if demonstration:
@@ -105,7 +137,9 @@ def notices_for(
     if person.id in asked:
         tell.add("misheard-speak", NoticeLevel.WARNING)
     names = {other.id: other.name for other in people}
-    lost = [names.get(d.speaker_id, "") for d in misheard if hears(person.id, person.language, d)]
+    lost = [
+        names.get(d.speaker_id) or tell.somebody for d in misheard if hears(person.id, person.language, d)
+    ]
     if lost:
         tell.add("misheard-hear", NoticeLevel.INFO, people=lost)
     heard = {d: s for d, s in states.items() if hears(person.id, person.language, d)}
@@ -113,7 +147,7 @@ def notices_for(
     if SessionState.DOWN in {*heard.values(), *spoken.values()}:
         tell.add("down", NoticeLevel.WARNING)
     for state, reason in _REASONS.items():
-        unheard = [names.get(d.speaker_id, "") for d, s in heard.items() if s is state]
+        unheard = [names.get(d.speaker_id) or tell.somebody for d, s in heard.items() if s is state]
         if unheard:
             tell.add(f"{reason}-hear", NoticeLevel.WARNING, people=unheard)
         unspoken = [tell.language_name(d.language_out) for d, s in spoken.items() if s is state]
@@ -131,7 +165,7 @@ class _Teller:
 
     def add(self, key: str, level: NoticeLevel, **lists: list[str]) -> None:
         words = {name: self._list(items) for name, items in lists.items()}
-        text = _TEXTS[self._language][key].format(**words)
+        text = _TEXTS[self._language][key].format(**words, prefix=CHAT_PREFIX)
         self.notices[key] = Notice(id=key, level=level, text=text, language=self._language)
 
     def label(self, key: str, level: NoticeLevel, texts: Mapping[str, str]) -> None:
@@ -140,6 +174,20 @@ class _Teller:
         sentence = f"{text[:1].upper()}{text[1:]}."
         language = next((tag for tag, one in texts.items() if one == text), "")
         self.notices[key] = Notice(id=key, level=level, text=sentence, language=language)
+
+    def ask_language(self, languages: Sequence[str]) -> None:
+        """Asks somebody what they speak, in every language they may."""
+        known = [language for language in languages if language in _TEXTS] or ["en"]
+        lines = ", ".join(f"{CHAT_PREFIX} language {language}" for language in languages)
+        text = " / ".join(_TEXTS[language]["language-unknown"].format(lines=lines) for language in known)
+        self.notices["language-unknown"] = Notice(
+            id="language-unknown", level=NoticeLevel.WARNING, text=text, language=known[0]
+        )
+
+    @property
+    def somebody(self) -> str:
+        """Who has no name."""
+        return _TEXTS[self._language]["somebody"]
 
     def language_name(self, tag: str) -> str:
         return _LANGUAGE_NAMES[self._language].get(tag, tag)

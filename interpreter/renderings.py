@@ -12,14 +12,13 @@ so delay never grows:
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from duplex_model.contract import FRAME_SAMPLES
+from duplex_model.contract import FRAME_SAMPLES, Pcm
+from interpreter.hold import Said
 from interpreter.levels import level_dbfs
-
-Pcm = NDArray[np.float32]
 
 MAX_LAG_FRAMES = 25
 """2 s: an output later than this is dropped. By then the speaker is sentences ahead."""
@@ -35,7 +34,7 @@ class Renderings:
     """The outputs of one session that wait for their tick."""
 
     def __init__(self) -> None:
-        self._waiting: deque[tuple[int, Pcm]] = deque()
+        self._waiting: deque[tuple[int, Said]] = deque()
         self._tail: Pcm = np.zeros(_FADE_SAMPLES, dtype=np.float32)  # end of what was played last
         self._follows: int | None = None  # output that would continue the last one played without a joint
         self.underruns = 0
@@ -47,38 +46,41 @@ class Renderings:
         self.lag_frames = 0
         """How many ticks late the last take was."""
 
-    def put(self, tick: int, pcm: Pcm) -> None:
-        """Adds the output [1920] for heard frame `tick`; ticks come in increasing order."""
-        self._waiting.append((tick, pcm))
+    def put(self, tick: int, said: Said) -> None:
+        """Adds the output for heard frame `tick`; ticks come in increasing order."""
+        self._waiting.append((tick, said))
 
-    def take(self, tick: int) -> Pcm:
-        """What to mix at `tick`: pcm [1920], the caller's to keep. Called with increasing ticks.
+    def take(self, tick: int) -> Said:
+        """What is said at `tick`; its pcm is the caller's to keep. Called with increasing ticks.
 
-        Where outputs are missing or left out, the joint is a crossfade of 5 ms.
+        Where outputs are missing or left out, the joint is a crossfade of 5 ms. No text is left out.
         """
-        self._catch_up(tick)
+        left_out = self._catch_up(tick)
         if not self._waiting or self._waiting[0][0] > tick:
             self.underruns += self._follows is not None
-            return self._silence()
-        index, pcm = self._waiting.popleft()
+            return Said(pcm=self._silence(), text=left_out)
+        index, said = self._waiting.popleft()
         self.lag_frames = tick - index
-        return self._joined(index, pcm)
+        return replace(said, pcm=self._joined(index, said.pcm), text=left_out + said.text)
 
-    def finish(self) -> Pcm:
+    def finish(self) -> Said:
         """A last frame that lets the sound end without a click; nothing more is taken."""
         self._waiting.clear()
-        return self._silence()
+        return Said(pcm=self._silence())
 
-    def _catch_up(self, tick: int) -> None:
+    def _catch_up(self, tick: int) -> str:
+        """Leaves out what is too late or silent; the text of it."""
+        left_out = ""
         while self._waiting and self._waiting[0][0] < tick - MAX_LAG_FRAMES:
-            self._waiting.popleft()
+            left_out += self._waiting.popleft()[1].text
             self.dropped += 1
         # The last waiting output is kept: left out, it would only make an underrun.
         while len(self._waiting) > 1 and self._waiting[1][0] <= tick:
-            if level_dbfs(self._waiting[0][1]) > SILENT_DBFS:
-                return
-            self._waiting.popleft()
+            if level_dbfs(self._waiting[0][1].pcm) > SILENT_DBFS:
+                break
+            left_out += self._waiting.popleft()[1].text
             self.skipped_silent += 1
+        return left_out
 
     def _joined(self, index: int, pcm: Pcm) -> Pcm:
         joined = pcm.copy()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 import hashlib
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,12 +17,21 @@ from math import inf
 
 import numpy as np
 
-from duplex_model.contract import FRAME_S, FRAME_SAMPLES, Engine, Pcm, Prompt, Session, StepOutput
+from duplex_model.contract import (
+    FRAME_S,
+    FRAME_SAMPLES,
+    Engine,
+    Pcm,
+    Prompt,
+    Session,
+    StepFlag,
+    StepOutput,
+)
 from duplex_model.errors import DuplexModelError, EngineDied, EngineFull, PromptError
 from interpreter.directions import Direction
+from interpreter.hold import Said
 from interpreter.metrics import Count, Metrics, Stage
 from interpreter.renderings import Renderings
-from webrtc.room import IncomingFrame
 
 logger = logging.getLogger(__name__)
 
@@ -48,11 +57,36 @@ class SessionState(enum.Enum):
     REFUSED = "refused"  # the engine cannot serve the prompt; not tried again
 
 
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What serves a direction."""
+
+    engine: str
+    """Name of the engine."""
+
+    prompt: Prompt
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Heard:
+    """A speaker's frame on its way to their sessions."""
+
+    pcm: Pcm
+    """[1920]; zeros where nothing was sent or nothing may be heard."""
+
+    concealed: bool = False
+    """Part of it is concealed loss."""
+
+
+_NOTHING = Heard(pcm=np.zeros(FRAME_SAMPLES, dtype=np.float32))
+
+
 @dataclass(eq=False)
 class _Slot:
     """One direction's session, or the wait for it."""
 
     direction: Direction
+    plan: Plan
     state: SessionState = SessionState.OPENING
     session: Session | None = None
     renderings: Renderings = field(default_factory=Renderings)
@@ -88,7 +122,7 @@ class Sessions:
     """The sessions of one meeting.
 
     Args:
-        engine: where they are opened.
+        engines: where they are opened, by name; all on one tick grid.
         seed: of the meeting; each session's own is derived from it and the direction.
         now_s: monotonic time.
         post: runs a function soon on the meeting's thread; called from any thread.
@@ -99,14 +133,14 @@ class Sessions:
     def __init__(
         self,
         *,
-        engine: Engine,
+        engines: Mapping[str, Engine],
         seed: int,
         now_s: Callable[[], float],
         post: Callable[[Callable[[], None]], object],
         events: SessionEvents,
         metrics: Metrics,
     ) -> None:
-        self._engine = engine
+        self._engines = engines
         self._seed = seed
         self._now_s = now_s
         self._post = post
@@ -122,14 +156,36 @@ class Sessions:
         """Every wanted direction and how it stands."""
         return {direction: slot.state for direction, slot in self._slots.items()}
 
-    def want(self, directions: Collection[Direction], now_s: float) -> None:
-        """Closes what is no longer wanted and opens what is new."""
-        for direction in [d for d in self._slots if d not in directions]:
+    @property
+    def plans(self) -> Mapping[Direction, Plan]:
+        """What serves each wanted direction."""
+        return {direction: slot.plan for direction, slot in self._slots.items()}
+
+    def await_lane(self, engine: str) -> bool:
+        """Whether a direction waits for a lane of the engine of that name."""
+        return any(
+            slot.state is SessionState.FULL and slot.plan.engine == engine for slot in self._slots.values()
+        )
+
+    def plan_of(self, direction: Direction) -> Plan | None:
+        """What serves a direction; None for one that is not wanted."""
+        slot = self._slots.get(direction)
+        return None if slot is None else slot.plan
+
+    def want(self, plans: Mapping[Direction, Plan], now_s: float) -> None:
+        """Closes what is no longer wanted or is to be served otherwise, and opens what is new, in the order given."""
+        for direction in [d for d, slot in self._slots.items() if plans.get(d) != slot.plan]:
             slot = self._slots.pop(direction)
             self._end(slot)
-        for direction in sorted(directions):
-            self._slots.setdefault(direction, _Slot(direction))
+        for direction, plan in plans.items():
+            self._slots.setdefault(direction, _Slot(direction, plan))
         self.open_due(now_s)
+
+    def interrupt(self, direction: Direction) -> None:
+        """Makes the direction's session stop speaking, if one is open."""
+        slot = self._slots.get(direction)
+        if slot is not None and slot.session is not None:
+            slot.session.interrupt()
 
     def open_due(self, now_s: float) -> None:
         """Asks for every session whose time has come; called every tick."""
@@ -137,7 +193,7 @@ class Sessions:
             if slot.session is None and not slot.asked and slot.retry_at_s <= now_s:
                 self._open(slot, now_s)
 
-    def feed(self, tick: int, frames: Mapping[str, IncomingFrame], now_s: float) -> None:
+    def feed(self, tick: int, frames: Mapping[str, Heard], now_s: float) -> None:
         """Gives each open session the frame of its speaker, silence for one without.
 
         Every tick it is called for is `answered` exactly once, at once when nothing is owed.
@@ -150,11 +206,11 @@ class Sessions:
             if len(slot.outstanding) >= MAX_OUTSTANDING_FRAMES:
                 self._fail(slot, SessionState.FAILED, f"owes {len(slot.outstanding)} outputs")
                 continue
-            self._feed(slot, tick, frames.get(slot.direction.speaker_id), now_s)
+            self._feed(slot, tick, frames.get(slot.direction.speaker_id, _NOTHING), now_s)
         self._settle(tick)
 
-    def take(self, tick: int) -> Mapping[Direction, Pcm]:
-        """What each session says in the mix of `tick`: pcm [1920]. One that just ended is given a last fade."""
+    def take(self, tick: int) -> Mapping[Direction, Said]:
+        """What each session says in the mix of `tick`. One that just ended is given a last fade."""
         said = {direction: renderings.finish() for direction, renderings in self._ending.items()}
         self._ending.clear()
         for direction, slot in self._slots.items():
@@ -175,9 +231,9 @@ class Sessions:
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
 
     def _open(self, slot: _Slot, now_s: float) -> None:
-        prompt = Prompt(language_in=slot.direction.language_in, language_out=slot.direction.language_out)
+        engine = self._engines[slot.plan.engine]
         try:
-            opening = self._engine.open(prompt, seed=self._seed_of(slot.direction))
+            opening = engine.open(slot.plan.prompt, seed=self._seed_of(slot.direction))
         except DuplexModelError as error:
             self._not_opened(slot, error, now_s)
             return
@@ -223,12 +279,10 @@ class Sessions:
         else:
             self._fail(slot, SessionState.FAILED, repr(error))
 
-    def _feed(self, slot: _Slot, tick: int, frame: IncomingFrame | None, now_s: float) -> None:
+    def _feed(self, slot: _Slot, tick: int, frame: Heard, now_s: float) -> None:
         assert slot.session is not None
-        silence = frame is None or frame.silent
-        pcm = np.zeros(FRAME_SAMPLES, dtype=np.float32) if frame is None or silence else frame.pcm
         try:
-            stepping = slot.session.feed(pcm, concealed=frame is not None and frame.concealed_samples > 0)
+            stepping = slot.session.feed(frame.pcm, concealed=frame.concealed)
         except DuplexModelError as error:
             self._fail(slot, _state_after(error), repr(error))
             return
@@ -253,7 +307,8 @@ class Sessions:
             self._fail(slot, SessionState.FAILED, f"expected {FRAME_SAMPLES} finite samples as output")
             return
         self._measure(output, slot.outstanding.pop(tick))
-        slot.renderings.put(tick, output.pcm)
+        as_self = StepFlag.AS_SELF in output.flags
+        slot.renderings.put(tick, Said(pcm=output.pcm, text=output.text, as_self=as_self))
         self._events.said(slot.direction, tick, output)
         self._settle(tick)
 
@@ -264,16 +319,16 @@ class Sessions:
         self._metrics.took(Stage.ENGINE_STEP, timing.finished_s - timing.started_s)
         self._metrics.took(Stage.ENGINE_TRANSPORT, self._now_s() - fed_s - inside_s)
 
-    def _take(self, renderings: Renderings, tick: int) -> Pcm:
+    def _take(self, renderings: Renderings, tick: int) -> Said:
         before = (renderings.underruns, renderings.skipped_silent, renderings.dropped)
-        pcm = renderings.take(tick)
+        said = renderings.take(tick)
         after = (renderings.underruns, renderings.skipped_silent, renderings.dropped)
         counts = (Count.RENDERING_UNDERRUNS, Count.RENDERINGS_CAUGHT_UP, Count.RENDERINGS_DROPPED)
         for what, old, new in zip(counts, before, after, strict=True):
             if new != old:
                 self._metrics.count(what, new - old)
         self._metrics.took(Stage.RENDERING_LAG, renderings.lag_frames * FRAME_S)
-        return pcm
+        return said
 
     def _fail(self, slot: _Slot, state: SessionState, reason: str) -> None:
         now_s = self._now_s()

@@ -33,6 +33,7 @@ async def until(holds: Callable[[], bool]) -> None:
             await asyncio.sleep(0.02)
 
 
+@pytest.mark.slow
 async def test_a_killed_engine_leaves_the_originals_and_a_new_one_takes_over() -> None:
     engine = EngineProcess(EngineSpec(kind="scripted", options={"lanes": 2, "script": SCRIPT}))
     room = FakeRoom()

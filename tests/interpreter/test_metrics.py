@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from interpreter.metrics import Count, Histogram, Metrics, Quantiles, Stage, table
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats(0.06, 12_000.0), min_size=1, max_size=500))
 def test_quantiles_are_within_five_percent(durations_ms: list[float]) -> None:
     histogram = Histogram()

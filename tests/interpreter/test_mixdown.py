@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from interpreter.directions import Direction, needed_directions
-from interpreter.mixdown import MixState, mix_tick
+from interpreter.mixdown import MixState, Sounds, mix_tick
 from interpreter.mixing import LIMIT_CEILING, ROUTE_RAMP_S, Ducking
 from interpreter.routing import route
 from tests.fakes import amplitude, tone
@@ -39,9 +39,8 @@ class Desk:
         for _ in range(n):
             originals = {who: tone(hz[who], self.n, peak=peak) for who in languages if who in hz}
             renderings = {d: tone(hz[d], self.n, peak=peak) for d in rendered if d in hz}
-            self.state, mixes = mix_tick(
-                self.state, route(languages, rendered), originals, renderings, DUCKING
-            )
+            sounds = Sounds(originals=originals, renderings=renderings)
+            self.state, mixes = mix_tick(self.state, route(languages, rendered), sounds, DUCKING)
             self.n += 1
             for who, pcm in mixes.items():
                 self.heard.setdefault(who, []).append(pcm)
@@ -131,3 +130,32 @@ def test_sources_and_people_who_left_are_forgotten() -> None:
     assert len(desk.state.sources) == 1
     assert set(desk.state.limits) == {"ben"}
     assert not desk.state.ducks
+
+
+def test_everything_is_ducked_under_an_announcement_for_who_hears_it_alone() -> None:
+    trio = {"ana": "es", "ben": "en", "eva": "en"}
+    routes = route(trio, set())
+    state = MixState()
+    heard: dict[str, list[Pcm]] = {who: [] for who in trio}
+    for n in range(60):
+        announcements = {"ben": tone(700.0, n)} if 10 <= n < 30 else {}
+        sounds = Sounds(originals={"ana": tone(300.0, n)}, announcements=announcements)
+        state, mixes = mix_tick(state, routes, sounds, DUCKING)
+        for who, pcm in mixes.items():
+            heard[who].append(pcm)
+    during, after = heard["ben"][25], heard["ben"][55]
+    assert amplitude(during, 300.0) == pytest.approx(0.1 * DUCKED, rel=0.01)
+    assert amplitude(during, 700.0) == pytest.approx(0.1, rel=0.01)
+    assert amplitude(after, 300.0) == pytest.approx(0.1, rel=0.01)
+    assert state.under_announcements == {}
+    assert amplitude(heard["eva"][25], 300.0) == pytest.approx(0.1, rel=0.01)
+    assert amplitude(heard["eva"][25], 700.0) < 1e-6
+
+
+def test_an_aside_reaches_its_speaker_alone() -> None:
+    routes = route(PAIR, {ANA_EN})
+    state = MixState()
+    for n in range(10):
+        state, mixes = mix_tick(state, routes, Sounds(asides={ANA_EN: tone(700.0, n)}), DUCKING)
+    assert amplitude(mixes["ana"], 700.0) == pytest.approx(0.1, rel=0.01)
+    assert amplitude(mixes["ben"], 700.0) < 1e-6

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from interpreter.hold import Said
 from interpreter.renderings import MAX_LAG_FRAMES, Renderings
 from tests.fakes import tone
 from webrtc.room import FRAME_SAMPLES, Pcm
@@ -25,25 +26,25 @@ def number(pcm: Pcm) -> int | None:
 def test_an_answer_in_time_is_played_in_its_tick_bit_by_bit() -> None:
     renderings = Renderings()
     for n in range(5):
-        renderings.put(n, tone(400.0, n))
-        np.testing.assert_array_equal(renderings.take(n), tone(400.0, n))
+        renderings.put(n, Said(pcm=tone(400.0, n)))
+        np.testing.assert_array_equal(renderings.take(n).pcm, tone(400.0, n))
     assert renderings.underruns == renderings.lag_frames == 0
 
 
 def test_an_answer_never_plays_before_its_tick() -> None:
     renderings = Renderings()
-    renderings.put(3, mark(3))
-    assert number(renderings.take(2)) is None
-    assert number(renderings.take(3)) == 3
+    renderings.put(3, Said(pcm=mark(3)))
+    assert number(renderings.take(2).pcm) is None
+    assert number(renderings.take(3).pcm) == 3
 
 
 def test_late_speech_is_played_late_and_whole() -> None:
     renderings = Renderings()
-    renderings.put(0, mark(0))
-    played = [number(renderings.take(0)), number(renderings.take(1)), number(renderings.take(2))]
+    renderings.put(0, Said(pcm=mark(0)))
+    played = [number(renderings.take(0).pcm), number(renderings.take(1).pcm), number(renderings.take(2).pcm)]
     for n in range(1, 4):
-        renderings.put(n, mark(n))
-    played += [number(renderings.take(n)) for n in (3, 4, 5)]
+        renderings.put(n, Said(pcm=mark(n)))
+    played += [number(renderings.take(n).pcm) for n in (3, 4, 5)]
     assert played == [0, None, None, 1, 2, 3]
     assert renderings.underruns == 2
     assert renderings.lag_frames == 2
@@ -51,11 +52,11 @@ def test_late_speech_is_played_late_and_whole() -> None:
 
 def test_silence_is_left_out_to_catch_up() -> None:
     renderings = Renderings()
-    renderings.put(0, mark(0))
+    renderings.put(0, Said(pcm=mark(0)))
     renderings.take(0)
     for n, pcm in enumerate([mark(1), SILENCE, SILENCE, mark(4), SILENCE, mark(6)], start=1):
-        renderings.put(n, pcm)
-    assert [number(renderings.take(n)) for n in (4, 5, 6)] == [1, 4, 6]
+        renderings.put(n, Said(pcm=pcm))
+    assert [number(renderings.take(n).pcm) for n in (4, 5, 6)] == [1, 4, 6]
     assert renderings.lag_frames == 0
     assert renderings.skipped_silent == 3
 
@@ -63,22 +64,22 @@ def test_silence_is_left_out_to_catch_up() -> None:
 def test_silence_in_time_is_played() -> None:
     renderings = Renderings()
     for n in range(4):
-        renderings.put(n, SILENCE)
-        assert not renderings.take(n).any()
+        renderings.put(n, Said(pcm=SILENCE))
+        assert not renderings.take(n).pcm.any()
     assert renderings.skipped_silent == renderings.underruns == 0
 
 
 def test_nothing_counts_as_missing_before_the_first_answer() -> None:
     renderings = Renderings()
-    assert not renderings.take(0).any()
+    assert not renderings.take(0).pcm.any()
     assert renderings.underruns == 0
 
 
 def test_the_lag_is_bounded_by_dropping_the_oldest() -> None:
     renderings = Renderings()
     for n in range(100):
-        renderings.put(n, mark(n))
-    assert number(renderings.take(99)) == 99 - MAX_LAG_FRAMES
+        renderings.put(n, Said(pcm=mark(n)))
+    assert number(renderings.take(99).pcm) == 99 - MAX_LAG_FRAMES
     assert renderings.dropped == 99 - MAX_LAG_FRAMES
 
 
@@ -88,9 +89,9 @@ def test_no_joint_clicks(hz: float) -> None:
     heard: list[Pcm] = []
     for n in range(30):
         if n % 5 != 2:
-            renderings.put(n, tone(hz, n, peak=0.5))
-        heard.append(renderings.take(n))
-    heard.append(renderings.finish())
+            renderings.put(n, Said(pcm=tone(hz, n, peak=0.5)))
+        heard.append(renderings.take(n).pcm)
+    heard.append(renderings.finish().pcm)
     # The tone's own slope, and that of a 5 ms fade of its peak.
     bound = 0.5 * 2 * np.pi * hz / 24_000 + 2 * 0.5 / 120
     assert np.abs(np.diff(np.concatenate(heard))).max() <= bound
@@ -106,10 +107,10 @@ def test_every_answer_is_played_left_out_or_dropped_once_and_in_order(
     given_out = loud = 0
     for tick, (count, is_loud) in enumerate(arrivals):
         for _ in range(min(count, tick + 1 - given_out)):
-            renderings.put(given_out, mark(given_out) if is_loud else SILENCE)
+            renderings.put(given_out, Said(pcm=mark(given_out) if is_loud else SILENCE))
             loud += is_loud
             given_out += 1
-        pcm = renderings.take(tick)
+        pcm = renderings.take(tick).pcm
         assert pcm.shape == (FRAME_SAMPLES,)
         n = number(pcm)
         if n is not None:
@@ -119,3 +120,11 @@ def test_every_answer_is_played_left_out_or_dropped_once_and_in_order(
     assert heard == sorted(set(heard))
     still_waiting = loud - len(heard) - renderings.dropped
     assert still_waiting <= MAX_LAG_FRAMES + 1
+
+
+def test_no_text_is_left_out_with_silence_or_lateness() -> None:
+    renderings = Renderings()
+    for n in range(40):
+        renderings.put(n, Said(pcm=SILENCE if n % 2 else mark(n), text=f" w{n}"))
+    text = "".join(renderings.take(n).text for n in range(39, 90))
+    assert text == "".join(f" w{n}" for n in range(40))

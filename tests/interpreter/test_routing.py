@@ -9,7 +9,17 @@ from hypothesis import strategies as st
 
 from duplex_model.contract import Capabilities
 from interpreter.directions import Direction, needed_directions, primary_language, served_directions
-from interpreter.routing import Ducked, Original, Rendering, Routes, hears, route
+from interpreter.routing import (
+    Aside,
+    Ducked,
+    Original,
+    Rendering,
+    Routes,
+    hears,
+    priority_gains,
+    route,
+    route_channels,
+)
 
 languages = st.dictionaries(
     st.sampled_from([f"p{n}" for n in range(8)]), st.sampled_from(["en", "es", "fr", None]), max_size=8
@@ -116,10 +126,52 @@ def test_everybody_else_is_heard_once_and_oneself_never(
         voices = [
             source.speaker_id if isinstance(source, Original) else source.direction.speaker_id
             for source, gain in zip(routes.sources, routes.gains[row], strict=True)
-            if gain and not isinstance(source, Rendering)
+            if gain and not isinstance(source, Rendering | Aside)
         ]
         assert sorted(voices) == sorted(set(people) - {listener})
         for source, gain in zip(routes.sources, routes.gains[row], strict=True):
             if gain and isinstance(source, Rendering):
                 assert source.direction.language_out == people[listener]
                 assert source.direction.speaker_id != listener
+
+
+@pytest.mark.parametrize(
+    ("balance", "original", "ducked", "rendering"),
+    [(1.0, 0.0, 1.0, 1.0), (0.5, 0.5, 0.5, 1.0), (0.25, 0.75, 0.25, 0.5), (0.0, 1.0, 0.0, 0.0)],
+)
+def test_a_balance_goes_from_the_original_alone_to_the_rendering(
+    balance: float, original: float, ducked: float, rendering: float
+) -> None:
+    direction = Direction("ana", "es", "en")
+    routes = route({"ana": "es", "ben": "en", "eva": "es"}, {direction}, {"ben": balance})
+    row = dict(zip(routes.sources, routes.gains[1].tolist(), strict=True))
+    assert row[Original("ana")] == original
+    assert row[Ducked(direction)] == ducked
+    assert row[Rendering(direction)] == rendering
+    assert row[Original("eva")] == 1.0, "who is not rendered is heard whatever the balance"
+    assert row[Original("ben")] == 0.0
+
+
+def test_with_a_priority_the_other_languages_are_lowered_and_none_waits() -> None:
+    lowered = pytest.approx(10 ** (-12 / 20))
+    assert priority_gains({"en", "es"}, (), -12.0) == {"en": 1.0, "es": 1.0}
+    assert priority_gains({"en", "es", "fr"}, ("es", "en"), -12.0) == {
+        "es": 1.0,
+        "en": lowered,
+        "fr": lowered,
+    }
+    assert priority_gains({"en", "fr"}, ("es", "en"), -12.0) == {"en": 1.0, "fr": lowered}
+    assert priority_gains({"fr"}, ("es",), -12.0) == {"fr": 1.0}
+    assert priority_gains((), ("es",), -12.0) == {}
+
+
+def test_a_channel_for_each_language_has_its_renderings_and_nothing_else() -> None:
+    ana, eva, ben = Direction("ana", "es", "en"), Direction("eva", "es", "en"), Direction("ben", "en", "es")
+    routes = route_channels({"ana": "es", "eva": "es", "ben": "en", "zoe": None}, {ana, eva, ben})
+    assert routes.listeners == ("en", "es")
+    heard = {
+        channel: {source for source, gain in zip(routes.sources, row, strict=True) if gain}
+        for channel, row in zip(routes.listeners, routes.gains, strict=True)
+    }
+    assert heard == {"en": {Rendering(ana), Rendering(eva)}, "es": {Rendering(ben)}}
+    assert route_channels({}, ()).gains.shape == (0, 0)

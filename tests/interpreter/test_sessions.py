@@ -17,15 +17,23 @@ from interpreter.sessions import (
     MAX_BACKOFF_S,
     MAX_OUTSTANDING_FRAMES,
     PROVEN_S,
+    Heard,
+    Plan,
     SessionEvents,
     Sessions,
     SessionState,
 )
 from tests.fakes import tone
 from tests.interpreter.engines import PuppetEngine, PuppetSession
-from webrtc.room import IncomingFrame
 
 THERE, BACK = Direction("ana", "es", "en"), Direction("ben", "en", "es")
+
+
+def plan(direction: Direction, role_text: str = "") -> Plan:
+    prompt = Prompt(
+        language_in=direction.language_in, language_out=direction.language_out, role_text=role_text
+    )
+    return Plan(engine="puppet", prompt=prompt)
 
 
 class SlowOpeningEngine(PuppetEngine):
@@ -65,7 +73,7 @@ class Stage:
     def use(self, engine: PuppetEngine) -> None:
         self.engine = engine
         self.sessions = Sessions(
-            engine=engine,
+            engines={"puppet": engine},
             seed=1,
             now_s=lambda: self.now_s,
             post=self.posted.append,
@@ -82,11 +90,11 @@ class Stage:
             self.posted.pop(0)()
 
     def want(self, *directions: Direction) -> None:
-        self.sessions.want(directions, self.now_s)
+        self.sessions.want({direction: plan(direction) for direction in directions}, self.now_s)
         self.run()
 
     def feed(self, tick: int) -> None:
-        frame = IncomingFrame(pcm=tone(400.0, tick), captured_at_s=self.now_s)
+        frame = Heard(pcm=tone(400.0, tick))
         self.sessions.feed(tick, {"ana": frame, "ben": frame}, self.now_s)
         self.run()
 
@@ -197,6 +205,7 @@ def test_a_dead_engine_is_asked_again_quickly_and_a_full_one_at_leisure() -> Non
     assert stage.sessions.states == {THERE: SessionState.OPEN}
     stage.want(THERE, BACK)
     assert stage.sessions.states[BACK] is SessionState.FULL
+    assert [stage.sessions.await_lane(name) for name in ("puppet", "another")] == [True, False]
     stage.want(BACK)
     stage.wait(FULL_RETRY_S)
     assert stage.sessions.states == {BACK: SessionState.OPEN}
@@ -252,9 +261,9 @@ def test_a_session_that_ends_in_a_word_fades_out_once() -> None:
     stage = Stage()
     stage.want(THERE)
     stage.feed(0)
-    assert stage.sessions.take(0)[THERE].any()
+    assert stage.sessions.take(0)[THERE].pcm.any()
     stage.want()
-    fading = stage.sessions.take(1)[THERE]
+    fading = stage.sessions.take(1)[THERE].pcm
     assert fading[:120].any()
     assert not fading[120:].any()
     assert stage.sessions.take(2) == {}
@@ -280,3 +289,25 @@ def test_an_engine_that_dies_while_opening_is_down_not_failed() -> None:
     stage.want(THERE)
     assert stage.sessions.states == {THERE: SessionState.DOWN}
     assert stage.metrics.snapshot().counts[Count.SESSIONS_FAILED] == 0
+
+
+def test_another_plan_opens_another_session_and_the_same_one_does_not() -> None:
+    stage = Stage()
+    stage.want(THERE, BACK)
+    stage.want(THERE, BACK)
+    assert len(stage.engine.opened) == 2
+    stage.sessions.want({THERE: plan(THERE, "You are brief."), BACK: plan(BACK)}, stage.now_s)
+    stage.run()
+    assert [session.prompt.role_text for session in stage.engine.opened] == ["", "", "You are brief."]
+    assert [session.closed for session in stage.engine.opened] == [True, False, False]
+
+
+def test_the_session_of_a_direction_is_interrupted_and_no_other() -> None:
+    stage = Stage()
+    stage.want(THERE, BACK)
+    stage.engine.holding = True
+    stage.feed(0)
+    stage.sessions.interrupt(THERE)
+    stage.sessions.interrupt(Direction("eva", "en", "es"))
+    held = {session.prompt.language_in: len(session.held) for session in stage.engine.opened}
+    assert held == {"es": 0, "en": 1}

@@ -1,0 +1,1 @@
+"""The operator console: rooms, people and directions as they stand, and commands, over HTTP and a WebSocket."""
