@@ -1,0 +1,1 @@
+"""What a run is worth, in figures with their uncertainty; see docs/scores.md."""
