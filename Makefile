@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --disable-pip-version-check --quiet --constraint constraints.txt
 SOURCES := duplex_model webrtc interpreter scenarios tests
 
-.PHONY: help venv run check test test-fast parity lint types bench train train-toy system-packages constraints clean
+.PHONY: help venv run check test test-fast parity lint types bench mutation train train-toy system-packages constraints clean
 
 help:
 	@echo 'make run              set up, then host a room and print its URL'
@@ -17,6 +17,7 @@ help:
 	@echo 'make test-fast        the same without browsers and slow tests, in about a minute'
 	@echo 'make parity           the models against an independent implementation, on random weights'
 	@echo 'make lint types       ruff and codespell; mypy --strict'
+	@echo 'make mutation         every scenario with every fault, as a table; ONLY=... for some'
 	@echo 'make bench            measured figures, with hardware and commit'
 	@echo 'make train-toy        a checkpoint from nothing at toy size, in about a minute, into out/toy'
 	@echo 'make train PLAN=cpu   a checkpoint by a plan of duplex_model/training/plans.yaml, into out/PLAN'
@@ -34,10 +35,11 @@ check: venv
 
 test: $(VENV)/.dev-ready
 	@.ci/system-packages || true
-	@$(BIN)/python -m pytest --durations=10
+	@$(BIN)/python .ci/npm_packages.py || true
+	@$(BIN)/python -m pytest --durations=10 $(if $(CI),--no-fold-skipped)
 
 test-fast: $(VENV)/.dev-ready
-	@$(BIN)/python -m pytest -m 'not browser and not slow'
+	@$(BIN)/python -m pytest --numprocesses auto --quiet -m 'not browser and not slow'
 
 parity: $(VENV)/.dev-ready
 	@$(BIN)/python -m tests.parity
@@ -52,6 +54,9 @@ types: $(VENV)/.dev-ready
 
 bench: $(VENV)/.dev-ready
 	@$(BIN)/python -m tests.bench
+
+mutation: $(VENV)/.dev-ready
+	@$(BIN)/python -m scenarios.mutation $(if $(ONLY),--only $(ONLY))
 
 train-toy: $(VENV)/.dev-ready
 	@$(BIN)/python -m duplex_model.training.pipeline toy --work out/toy
@@ -73,7 +78,7 @@ $(VENV)/.run-ready: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.dev-ready: $(VENV)/.run-ready tests/parity/requirements.txt
-	@echo 'Adding the test and lint tools (about 500 MB)'
+	@echo 'Adding the test and lint tools (about 1.1 GB on disk)'
 	@$(PIP) --editable '.[dev]'
 	@$(PIP) --no-deps --requirement tests/parity/requirements.txt
 	@touch $@

@@ -18,7 +18,10 @@ def announcement(torch_index: str) -> str:
         )
     else:
         torch = f"PyTorch's default build for {platform.system()} (about 800 MB)"
-    return f"Setting up .venv: aiohttp, aiortc, numpy and a few small packages (about 250 MB), and {torch}. Minutes."
+    return (
+        "Setting up .venv: aiohttp, aiortc, numpy, onnxruntime and smaller packages (about 650 MB on disk), and "
+        f"{torch}. Minutes."
+    )
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Self
 
@@ -13,10 +13,16 @@ import numpy as np
 from webrtc.room import (
     FRAME_SAMPLES,
     SAMPLE_RATE_HZ,
+    ChatWritten,
+    CommandArgument,
+    CommandGiven,
+    Hindered,
+    Hindrance,
     IncomingAudio,
     IncomingFrame,
     Levels,
     Listening,
+    MeetingState,
     Notice,
     OutgoingAudio,
     Participant,
@@ -24,6 +30,7 @@ from webrtc.room import (
     ParticipantJoined,
     ParticipantLeft,
     Pcm,
+    Replied,
     RoomEvent,
     RoomMessage,
     TrackMuted,
@@ -77,6 +84,9 @@ class Ear:
     ticks: list[int] = field(default_factory=list)
     frames: list[Pcm] = field(default_factory=list)
     at_s: list[float] = field(default_factory=list)
+    replaced: dict[int, Pcm] = field(default_factory=dict)
+    """What was to be heard instead, of ticks that were not sent yet."""
+
     fails: bool = False
 
     def play(self, tick: int, pcm: Pcm, at_s: float) -> None:
@@ -87,6 +97,10 @@ class Ear:
         self.ticks.append(tick)
         self.frames.append(pcm)
         self.at_s.append(at_s)
+
+    def replace(self, tick: int, pcm: Pcm) -> None:
+        assert pcm.shape == (FRAME_SAMPLES,)
+        self.replaced[tick] = pcm
 
     def last(self, frames: int) -> Pcm:
         """The last `frames` frames in one piece."""
@@ -111,16 +125,42 @@ class FakeRoom:
     def listening(self) -> Listening:
         return self._listening
 
-    def join(self, who: str, language: str, audio: IncomingAudio | None = None) -> Ear:
+    def join(
+        self,
+        who: str,
+        language: str,
+        audio: IncomingAudio | None = None,
+        *,
+        name: str = "",
+        **attributes: str,
+    ) -> Ear:
         self.ears[who] = Ear()
         self.told[who] = []
-        self._events.put_nowait(ParticipantJoined(participant=_participant(who, language)))
+        participant = _participant(who, language, name, **attributes)
+        self._events.put_nowait(ParticipantJoined(participant=participant))
         if audio is not None:
             self._events.put_nowait(TrackStarted(participant_id=who, audio=audio))
         return self.ears[who]
 
-    def change(self, who: str, language: str) -> None:
-        self._events.put_nowait(ParticipantChanged(participant=_participant(who, language)))
+    def open_channel(self, language: str) -> Ear:
+        """What everybody hears of one language, in a room that is a floor."""
+        self.ears[language] = Ear()
+        return self.ears[language]
+
+    def change(self, who: str, language: str, *, name: str = "", **attributes: str) -> None:
+        participant = _participant(who, language, name, **attributes)
+        self._events.put_nowait(ParticipantChanged(participant=participant))
+
+    def become(self, who: str, language: str, *, speaks: bool = True, listens: bool = True) -> None:
+        """Somebody has a mouth and an ear, or either alone, from now on."""
+        participant = replace(_participant(who, language, ""), speaks=speaks, listens=listens)
+        self._events.put_nowait(ParticipantChanged(participant=participant))
+
+    def write(self, who: str, text: str) -> None:
+        self._events.put_nowait(ChatWritten(participant_id=who, text=text))
+
+    def hinder(self, hindrance: Hindrance, holds: bool = True) -> None:
+        self._events.put_nowait(Hindered(by=hindrance, holds=holds))
 
     def mute(self, who: str, muted: bool) -> None:
         self._events.put_nowait(TrackMuted(participant_id=who, muted=muted))
@@ -131,9 +171,14 @@ class FakeRoom:
     def stop_track(self, who: str) -> None:
         self._events.put_nowait(TrackStopped(participant_id=who))
 
-    def leave(self, who: str) -> None:
+    def command(self, who: str, request_id: str, name: str, **arguments: CommandArgument) -> None:
+        self._events.put_nowait(
+            CommandGiven(participant_id=who, request_id=request_id, name=name, arguments=arguments)
+        )
+
+    def leave(self, who: str, reason: str = "left") -> None:
         del self.ears[who]
-        self._events.put_nowait(ParticipantLeft(participant_id=who, reason="left"))
+        self._events.put_nowait(ParticipantLeft(participant_id=who, reason=reason))
 
     def end(self) -> None:
         self._events.put_nowait(None)
@@ -149,6 +194,14 @@ class FakeRoom:
     def levels(self, who: str) -> Levels:
         """The last levels `who` was shown."""
         return [message for message in self.told[who] if isinstance(message, Levels)][-1]
+
+    def replies(self, who: str) -> dict[str, Replied]:
+        """What `who` was answered: request id -> reply."""
+        return {message.request_id: message for message in self.told[who] if isinstance(message, Replied)}
+
+    def state(self, who: str) -> MeetingState:
+        """The last state `who` was told."""
+        return [message for message in self.told[who] if isinstance(message, MeetingState)][-1]
 
     async def events(self) -> AsyncIterator[RoomEvent]:
         while (event := await self._events.get()) is not None:
@@ -176,5 +229,5 @@ class FakeRoom:
         self.entered = False
 
 
-def _participant(who: str, language: str) -> Participant:
-    return Participant(id=who, name=who.title(), attributes={"language": language})
+def _participant(who: str, language: str, name: str = "", **attributes: str) -> Participant:
+    return Participant(id=who, name=name or who.title(), attributes={"language": language, **attributes})

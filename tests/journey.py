@@ -10,12 +10,11 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 
-from duplex_model.contract import Capabilities, Engine, Prompt, Session, Snapshot, StepOutput, TickGrid
+from duplex_model.contract import Engine, Prompt, Session, StepOutput
+from duplex_model.passing_on import PassingEngine, PassingSession
 from webrtc.hosted.room import PeerFactory, RoomPeer
 from webrtc.room import SAMPLE_RATE_HZ, IncomingAudio, IncomingFrame, OutgoingAudio, Pcm
 
@@ -59,6 +58,9 @@ class PeerTap:
     play_at_s: list[float] = field(default_factory=list)
     """When the mix's first packet was due."""
 
+    play_ticks: list[int] = field(default_factory=list)
+    """Of which tick it was."""
+
     peer: RoomPeer | None = None
 
 
@@ -88,6 +90,9 @@ class _TappedPeer:
     async def answer(self, offer_sdp: str) -> str:
         return await self._peer.answer(offer_sdp)
 
+    def attest(self, line: str) -> None:
+        self._peer.attest(line)
+
     async def close(self) -> None:
         await self._peer.close()
 
@@ -110,7 +115,11 @@ class _TappedOutgoing:
     def play(self, tick: int, pcm: Pcm, at_s: float) -> None:
         self._tap.ready.add(time.monotonic(), pcm)
         self._tap.play_at_s.append(at_s)
+        self._tap.play_ticks.append(tick)
         self._audio.play(tick, pcm, at_s)
+
+    def replace(self, tick: int, pcm: Pcm) -> None:
+        self._audio.replace(tick, pcm)
 
 
 @dataclass
@@ -122,79 +131,32 @@ class SessionTap:
     said: Sound = field(default_factory=Sound)
 
 
-class TappedEngine:
+class TappedEngine(PassingEngine):
     """An engine whose sessions are noted in `sessions`, in the order in which they were opened."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        super().__init__(engine)
         self.sessions: list[SessionTap] = []
-
-    @property
-    def capabilities(self) -> Capabilities:
-        return self._engine.capabilities
-
-    @property
-    def grid(self) -> TickGrid:
-        return self._engine.grid
-
-    @property
-    def sessions_open(self) -> int:
-        return self._engine.sessions_open
 
     def open(self, prompt: Prompt, *, seed: int) -> Future[Session]:
         tap = SessionTap(prompt)
         self.sessions.append(tap)
-        opened: Future[Session] = Future()
-        self._engine.open(prompt, seed=seed).add_done_callback(
-            lambda done: _pass_on(done, opened, lambda session: _TappedSession(session, tap))
+        return self._wrapped(
+            self._engine.open(prompt, seed=seed), lambda session: _TappedSession(session, tap)
         )
-        return opened
-
-    def close(self) -> None:
-        self._engine.close()
 
 
-def _pass_on(done: Future[Session], to: Future[Session], wrap: Callable[[Session], Session]) -> None:
-    error = done.exception()
-    if error is not None:
-        to.set_exception(error)
-    else:
-        to.set_result(wrap(done.result()))
-
-
-class _TappedSession:
+class _TappedSession(PassingSession):
     def __init__(self, session: Session, tap: SessionTap) -> None:
-        self._session, self._tap = session, tap
+        super().__init__(session)
+        self._tap = tap
 
     def feed(self, frame: Pcm, *, concealed: bool = False) -> Future[StepOutput]:
         self._tap.heard.add(time.monotonic(), frame)
-        future = self._session.feed(frame, concealed=concealed)
+        future = super().feed(frame, concealed=concealed)
         future.add_done_callback(self._note)
         return future
 
     def _note(self, done: Future[StepOutput]) -> None:
         if done.exception() is None:
             self._tap.said.add(time.monotonic(), done.result().pcm)
-
-    def say(self, text: str, *, now: bool = False) -> Future[None]:
-        return self._session.say(text, now=now)
-
-    def interrupt(self) -> None:
-        self._session.interrupt()
-
-    def snapshot(self) -> Future[Snapshot]:
-        return self._session.snapshot()
-
-    def restore(self, snapshot: Snapshot) -> Future[None]:
-        return self._session.restore(snapshot)
-
-    def close(self) -> None:
-        self._session.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

@@ -38,16 +38,12 @@ def enter() -> None:
     Must run before the process starts threads: without root a user namespace is needed, and the kernel gives one
     to single-threaded processes only.
     """
-    if os.environ.get(_MARK) == _namespace_id():
+    if entered():
         return
     if shutil.which("ip") is None:
         raise NamespaceUnavailable("the `ip` command is missing: apt-get install iproute2")
-    _unshare()
-    _run(_CREATE)
-    for device in _VETH:
-        # A link-local address stays tentative for a second, during which sockets cannot be bound to it.
-        _write(f"/proc/sys/net/ipv6/conf/{device}/disable_ipv6", "1")
-    _run(_RAISE)
+    _rehearse()
+    _set_up()
     os.environ[_MARK] = _namespace_id()
 
 
@@ -58,6 +54,40 @@ def entered() -> bool:
 
 def _namespace_id() -> str:
     return os.readlink("/proc/self/ns/net")
+
+
+def _rehearse() -> None:
+    """Lets a child try first: a set-up that fails half-way would leave this process with no network at all.
+
+    Containers forbid some of the steps, and so do distributions that give users no rights in their own namespaces.
+    """
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            _set_up()
+            status = 0
+        except (NamespaceUnavailable, OSError) as error:
+            os.write(writing, str(error).encode())
+        finally:
+            os._exit(status)
+    os.close(writing)
+    with open(reading, "rb") as said:
+        words = said.read().decode()
+    if os.waitpid(child, 0)[1]:
+        raise NamespaceUnavailable(words or "setting up a network namespace failed")
+
+
+def _set_up() -> None:
+    _unshare()
+    _run(_CREATE)
+    for device in _VETH:
+        # A link-local address stays tentative for a second, during which sockets cannot be bound to it.
+        setting = f"/proc/sys/net/ipv6/conf/{device}/disable_ipv6"
+        if os.path.exists(setting):  # not so in a kernel without IPv6
+            _write(setting, "1")
+    _run(_RAISE)
 
 
 def _unshare() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import fields, is_dataclass
+import shlex
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -14,11 +15,14 @@ from duplex_model.contract import TickGrid
 from duplex_model.errors import CheckpointError
 from duplex_model.script import read_script
 from duplex_model.spec import EngineSpec, build_engine
-from interpreter.config import Config
+from interpreter.__main__ import parser_with
+from interpreter.config import Config, MeetingConfig, with_options
 from interpreter.config_file import parse_config
+from interpreter.roles.library import load_library
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs/configuration.md").read_text()
+OPERATORS = (ROOT / "docs/operators.md").read_text()
 
 
 def blocks(language: str) -> list[str]:
@@ -37,7 +41,45 @@ def test_the_example_configuration_loads_and_is_the_default() -> None:
     assert config.server.ice_servers[0].credential_env == "TURN_PASSWORD"
     assert config.mixing == Config().mixing
     assert config.room == Config().room
+    assert config.meeting == Config().meeting
+    assert config.engines == Config().engines
     assert config.logging == Config().logging
+    assert replace(config.server, ice_servers=()) == Config().server
+
+
+def test_what_the_example_only_shows_can_be_set() -> None:
+    example = re.sub(r"^( *)# (\w+:)", r"\1\2", blocks("yaml")[0], flags=re.MULTILINE)
+    config = parse_config(example, name="docs", folder=ROOT)
+    assert config.mixing.duck_db == load_library().find(config.meeting.role).policies.duck_db
+    unset = {
+        f"{section.name}.{field.name}"
+        for section in fields(config)
+        if is_dataclass(part := getattr(config, section.name))
+        for field in fields(part)
+        if getattr(part, field.name) is None
+    }
+    assert unset == {"meeting.identity_key_env"}, "which excludes the file"
+
+
+def test_the_operators_example_and_command_line_say_the_same() -> None:
+    [example] = re.findall(r"```yaml\n(meeting:.*?)```", OPERATORS, re.DOTALL)
+    from_file = parse_config(example, name="docs", folder=Path()).meeting
+    [command] = re.findall(r"^    (interpreter run (?:.*\\\n)*.*)", OPERATORS, re.MULTILINE)
+    arguments = parser_with([]).parse_args(shlex.split(command.replace("\\\n", " "))[1:])
+    from_options = with_options(
+        MeetingConfig(operator=from_file.operator),
+        roles=arguments.role,
+        languages=arguments.language,
+        keep=arguments.keep,
+        folder=arguments.folder,
+    )
+    assert from_options == from_file
+
+
+def test_the_example_of_several_engines_loads() -> None:
+    config = parse_config(blocks("yaml")[1], name="docs", folder=ROOT)
+    assert list(config.all_engines) == ["engine", "french"]
+    assert [engine.kind for engine in config.all_engines.values()] == ["neural", "neural"]
 
 
 def test_every_key_is_documented() -> None:
@@ -46,7 +88,7 @@ def test_every_key_is_documented() -> None:
 
 
 def test_the_example_model_has_options_that_exist() -> None:
-    engine = parse_config(blocks("yaml")[1], name="docs", folder=ROOT).engine
+    engine = parse_config(blocks("yaml")[2], name="docs", folder=ROOT).engine
     assert engine.kind == "neural"
     nowhere = {
         "checkpoint": "personaplex-7b=/no/such/folder",

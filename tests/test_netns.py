@@ -1,3 +1,4 @@
+import os
 import socket
 import subprocess
 import sys
@@ -33,3 +34,21 @@ def test_children_inherit_the_namespace() -> None:
     code = "from tests import netns; netns.enter(); print(netns._namespace_id())"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert shown.strip() == netns._namespace_id()
+
+
+def test_what_cannot_be_set_up_leaves_the_process_where_it_is() -> None:
+    code = """
+from tests import netns
+netns._CREATE = (*netns._CREATE, "ip link set nowhere up")
+before = netns._namespace_id()
+try:
+    netns.enter()
+except netns.NamespaceUnavailable as error:
+    print(error, netns._namespace_id() == before, netns.entered())
+"""
+    environment = {name: value for name, value in os.environ.items() if name != netns._MARK}
+    shown = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    ).stdout
+    assert shown.startswith("`ip link set nowhere up` failed: Cannot find device")
+    assert shown.endswith("True False\n")

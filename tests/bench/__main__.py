@@ -12,15 +12,33 @@ netns.enter()  # before anything starts a thread
 
 from tests.bench import (  # noqa: E402
     checkpoint,
+    console,
+    console_page,
     cpu_per_participant,
+    echo,
     engine_process,
+    floor,
+    jitsi,
+    jitsi_guest,
     machine,
     mouth_to_ear,
     receive_path,
 )
 
 NEURAL = "neural"
-MEASURED = (receive_path, engine_process, cpu_per_participant, mouth_to_ear, checkpoint)
+MEASURED = (
+    receive_path,
+    engine_process,
+    cpu_per_participant,
+    mouth_to_ear,
+    checkpoint,
+    echo,
+    floor,
+    jitsi,
+    jitsi_guest,
+    console,
+    console_page,
+)
 BENCHMARKS = {module.__name__.rpartition(".")[2]: module for module in MEASURED}
 
 parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)

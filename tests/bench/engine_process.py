@@ -1,7 +1,12 @@
-"""Cost of the process boundary: from feeding a frame to its answer, loopback engine, every session each 80 ms."""
+"""Cost of the process boundary: from feeding a frame to its answer, loopback engine, every session each 80 ms.
+
+And what it is there for: how soon the death of the process is noticed, and how soon another one serves.
+"""
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from concurrent.futures import Future
 from functools import partial
@@ -11,9 +16,11 @@ import numpy as np
 from duplex_model.contract import FRAME_SAMPLES, Engine, Prompt, Session, StepOutput, TickGrid
 from duplex_model.process import EngineProcess
 from duplex_model.spec import EngineSpec, build_engine
+from duplex_model.supervision import EnginePhase
 from tests.bench import machine
 
 TICKS = 150
+DEATHS = 5
 SESSIONS = (1, 16)
 
 
@@ -32,6 +39,29 @@ def main() -> None:
             figures = [*np.percentile(answered_ms, [50, 99, 100]), np.percentile(fed_ms, 99)]
             print(f"| {name} | {sessions} | " + " | ".join(f"{figure:.3f}" for figure in figures) + " |")
         engine.close()
+    noticed_ms, replaced_ms = (np.array(times) for times in zip(*(die() for _ in range(DEATHS)), strict=True))
+    print(
+        f"\n{DEATHS} killed processes: noticed after {np.median(noticed_ms):.1f} ms, at most {noticed_ms.max():.1f}; "
+        f"another one is ready after {np.median(replaced_ms):.0f} ms"
+    )
+
+
+def die() -> tuple[float, float]:
+    """Kills an engine's process; milliseconds until its sessions have failed, and until another one serves."""
+    at_s: dict[EnginePhase, float] = {}
+    engine = EngineProcess(
+        EngineSpec(kind="loopback"),
+        on_state=lambda state: at_s.__setitem__(state.phase, time.monotonic()),
+    )
+    engine.wait_ready(30.0)
+    engine.open(Prompt(language_in="es", language_out="en"), seed=0).result(30.0)
+    assert engine.pid is not None
+    killed_s = time.monotonic()
+    os.kill(engine.pid, signal.SIGKILL)
+    while at_s[EnginePhase.READY] < killed_s:
+        time.sleep(0.001)
+    engine.close()
+    return 1000 * (at_s[EnginePhase.LOST] - killed_s), 1000 * (at_s[EnginePhase.READY] - killed_s)
 
 
 def measure(engine: Engine, sessions: int) -> tuple[list[float], list[float]]:

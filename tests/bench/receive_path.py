@@ -6,6 +6,8 @@ Delay is counted for every packet that is heard, from its arrival on an undistur
 available, less the wait for the frame it belongs to (ours only: aiortc hands out packets, we hand out frames, and the
 rest of the path needs frames either way). Not heard is the share of sent packets that never became available; for
 ours, packets recovered by error correction are heard, concealed ones are not.
+
+A second table shows how the delay comes back after two seconds in which packets are lost and late.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from tests.webrtc.streams import (
     randomly_lost,
     stream,
     voice_like,
+    without,
 )
 from webrtc.jitter import JitterBuffer
 from webrtc.opus import OpusDecoder, OpusEncoder
@@ -38,14 +41,25 @@ PACKETS = 3000  # one minute
 SEEDS = range(5)
 LOSS_SHARES = (0.0, 0.01, 0.05)
 NETWORK_JITTER_S = 0.003
+BURST_PACKETS = range(1000, 1100)  # the two seconds from 20 s on
+BURST_LOSS = 0.3
+BURST_JITTER_S = 0.030
 
 
 @dataclass(frozen=True)
 class Result:
-    """One run: added delay of every heard packet, and the share that was not heard."""
+    """One run, or several: added delay of every heard packet, and the share that was not heard."""
+
+    at_s: list[float]
+    """When each packet was available, the first second of sending being 100."""
 
     delays_ms: list[float]
     unheard: float
+
+    def between_ms(self, from_s: float, to_s: float) -> list[float]:
+        """The delays of what was available in that time."""
+        pairs = zip(self.at_s, self.delays_ms, strict=True)
+        return [delay for at_s, delay in pairs if from_s <= at_s < to_s]
 
 
 def sent(loss: float, seed: int, *, fec: bool) -> list[Arrival]:
@@ -55,11 +69,20 @@ def sent(loss: float, seed: int, *, fec: bool) -> list[Arrival]:
     return randomly_lost(delayed(stream(PACKETS, fec=fec), lambda n: float(jitter_s[n])), loss, seed)
 
 
+def sent_with_a_burst(seed: int) -> list[Arrival]:
+    """The same without loss but for `BURST_PACKETS`, which are lost or late."""
+    chance = np.random.default_rng(seed)
+    worse = {n: chance.random() < BURST_LOSS for n in BURST_PACKETS}
+    jitter_s = [chance.uniform(0, BURST_JITTER_S if n in worse else NETWORK_JITTER_S) for n in range(PACKETS)]
+    arrivals = delayed(stream(PACKETS), jitter_s.__getitem__)
+    return without(arrivals, (n for n, lost in worse.items() if lost))
+
+
 def through_aiortc(arrivals: Sequence[Arrival], phase: float) -> Result:
     """aiortc's buffer as its receiver makes it; it knows no ticks: a packet is available when `add` returns it."""
     buffer = AiortcJitterBuffer(capacity=16, prefetch=4)
-    delays_ms = []
-    for arrival in arrivals:
+    at_s, delays_ms = [], []
+    for arrival in sorted(arrivals, key=lambda arrival: arrival.at_s):
         packet = RtpPacket(
             sequence_number=arrival.packet.sequence_number,
             timestamp=arrival.packet.timestamp,
@@ -69,8 +92,9 @@ def through_aiortc(arrivals: Sequence[Arrival], phase: float) -> Result:
         _, frame = buffer.add(packet)
         if frame is not None:
             undisturbed_s = 100.0 + frame.timestamp / 48_000 + 0.02
+            at_s.append(arrival.at_s)
             delays_ms.append(1000 * (arrival.at_s - undisturbed_s))
-    return Result(delays_ms, 1 - len(delays_ms) / PACKETS)
+    return Result(at_s, delays_ms, 1 - len(delays_ms) / PACKETS)
 
 
 def through_ours(arrivals: Sequence[Arrival], phase: float) -> Result:
@@ -82,7 +106,7 @@ def through_ours(arrivals: Sequence[Arrival], phase: float) -> Result:
         until_s=100 + PACKETS * 0.02,
     )
     unheard = playback.concealed / (PACKETS * PACKET_SAMPLES)
-    return Result(playback.delays_ms[2:], unheard)
+    return Result(playback.ticks_s[2:], playback.delays_ms[2:], unheard)
 
 
 def cpu_ms_per_frame() -> float:
@@ -100,12 +124,30 @@ def cpu_ms_per_frame() -> float:
 
 def row(name: str, path: Callable[[Sequence[Arrival], float], Result], loss: float, *, fec: bool) -> Result:
     """Runs every seed, prints one line, gives them as one."""
-    results = [path(sent(loss, seed, fec=fec), seed / len(SEEDS)) for seed in SEEDS]
-    delays_ms = [delay for result in results for delay in result.delays_ms]
-    unheard = statistics.fmean(result.unheard for result in results)
-    p95 = float(np.quantile(delays_ms, 0.95))
-    print(f"| {name:18} | {loss:4.0%} | {statistics.median(delays_ms):6.1f} | {p95:6.1f} | {unheard:6.2%} |")
-    return Result(delays_ms, unheard)
+    all_of_it = joined([path(sent(loss, seed, fec=fec), seed / len(SEEDS)) for seed in SEEDS])
+    p50, p95 = np.quantile(all_of_it.delays_ms, [0.5, 0.95])
+    print(f"| {name:18} | {loss:4.0%} | {p50:6.1f} | {p95:6.1f} | {all_of_it.unheard:6.2%} |")
+    return all_of_it
+
+
+def joined(results: Sequence[Result]) -> Result:
+    """Several runs as one."""
+    return Result(
+        [at_s for result in results for at_s in result.at_s],
+        [delay for result in results for delay in result.delays_ms],
+        statistics.fmean(result.unheard for result in results),
+    )
+
+
+def burst_row(name: str, path: Callable[[Sequence[Arrival], float], Result]) -> None:
+    """Prints how far a burst drives the delay, and what is left of that 2 s after it."""
+    result = joined([path(sent_with_a_burst(seed), seed / len(SEEDS)) for seed in SEEDS])
+    begin_s, end_s = (100 + 0.02 * n for n in (BURST_PACKETS.start, BURST_PACKETS.stop))
+    before_ms = result.between_ms(begin_s - 10, begin_s)
+    after_ms = result.between_ms(end_s + 2, end_s + 12)
+    highest = max(result.between_ms(begin_s, end_s + 2))
+    p50_before, p50_after = statistics.median(before_ms), statistics.median(after_ms)
+    print(f"| {name:12} | {p50_before:6.1f} | {highest:6.1f} | {p50_after:6.1f} | {max(after_ms):6.1f} |")
 
 
 def main() -> None:
@@ -121,9 +163,15 @@ def main() -> None:
         row("ours, sender FEC", through_ours, loss, fec=True)
         ratios.append((loss, statistics.median(theirs.delays_ms) / statistics.median(ours.delays_ms)))
     print("\naiortc's delay over ours: " + ", ".join(f"{ratio:.1f} at {loss:.0%}" for loss, ratio in ratios))
+    burst = f"{BURST_LOSS:.0%} loss and {1000 * BURST_JITTER_S:.0f} ms of jitter for 2 s"
+    print(f"\nAfter {burst}; goal: back within 20 ms 2 s later\n")
+    print("| receive path | before, p50 ms | highest | 2 s after, p50 | highest |")
+    print("|---|---|---|---|---|")
+    burst_row("aiortc 1.16", through_aiortc)
+    burst_row("ours", through_ours)
     cpu_ms = cpu_ms_per_frame()
     print(
-        f"our receive path: {cpu_ms:.2f} ms of processor per frame, {cpu_ms / (1000 * TICK_S):.2%} of a core"
+        f"\nour receive path: {cpu_ms:.2f} ms of processor per frame, {cpu_ms / (1000 * TICK_S):.2%} of a core"
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from playwright.async_api import BrowserContext, Page, async_playwright
@@ -58,11 +58,11 @@ class Participant:
     page: Page
     context: BrowserContext
 
-    async def record(self, what: Literal["microphone", "heard"]) -> None:
+    async def record(self, what: str) -> None:
         """Starts recording what the page sends or what it plays."""
         await self.page.evaluate("name => window.testHooks.start(name)", what)
 
-    async def recording(self, what: Literal["microphone", "heard"], last_s: float) -> Recording:
+    async def recording(self, what: str, last_s: float) -> Recording:
         """The last seconds of what `record` has recorded."""
         read = await self.page.evaluate("([name, s]) => window.testHooks.read(name, s)", [what, last_s])
         pcm = np.frombuffer(base64.b64decode(read["pcm"]), dtype=np.float32)

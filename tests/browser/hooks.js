@@ -10,9 +10,35 @@
   const tracks = {};
   const recordings = {};
 
+  /**
+   * A room with a loudspeaker around the page: what it plays comes back `delayS` later by `gain`, into the very track
+   * that it sends, beside its microphone, which is closed at first.
+   */
+  const enterRoom = (microphone, { delayS, gain }) => {
+    const context = new AudioContext({ sampleRate: 48000 });
+    const source = (track) => context.createMediaStreamSource(new MediaStream([track]));
+    const voice = new GainNode(context, { gain: 0 });
+    const echo = new GainNode(context, { gain });
+    const delay = new DelayNode(context, { delayTime: delayS, maxDelayTime: 1 });
+    const sent = new MediaStreamAudioDestinationNode(context, { channelCount: 1 });
+    const sources = [source(microphone)]; // kept, or they may be collected while they sound
+    sources[0].connect(voice).connect(sent);
+    delay.connect(echo).connect(sent);
+    return {
+      stream: sent.stream,
+      play: (track) => { sources.push(source(track)); sources.at(-1).connect(delay); },
+      openMicrophone: () => { voice.gain.value = 1; },
+    };
+  };
+  let room = null; // of a page that was told so by `window.testRoom`
+
   const getUserMedia = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
   navigator.mediaDevices.getUserMedia = async (constraints) => {
-    const stream = await getUserMedia(constraints);
+    let stream = await getUserMedia(constraints);
+    if (window.testRoom) {
+      room = enterRoom(stream.getAudioTracks()[0], window.testRoom);
+      stream = room.stream;
+    }
     tracks.microphone = stream.getAudioTracks()[0];
     return stream;
   };
@@ -22,7 +48,10 @@
     constructor(...args) {
       super(...args);
       connections.push(this);
-      this.addEventListener("track", (event) => { tracks.heard = event.track; });
+      this.addEventListener("track", (event) => {
+        tracks.heard = event.track;
+        room?.play(event.track);
+      });
     }
   };
 
@@ -46,7 +75,8 @@
   const read = (name, seconds) => {
     const { blocks, offsets } = recordings[name];
     const last = blocks.slice(-Math.ceil((seconds * 48000) / 128));
-    const pcm = new Float32Array(last.length * 128);
+    // A page that is starved skips blocks, which are silent here.
+    const pcm = new Float32Array(last.length ? last.at(-1).frame - last[0].frame + 128 : 0);
     last.forEach((block) => pcm.set(block.pcm, block.frame - last[0].frame));
     const bytes = new Uint8Array(pcm.buffer);
     let text = "";
@@ -55,5 +85,6 @@
   };
 
   const stats = async () => [...(await connections.at(-1).getStats()).values()];
-  window.testHooks = { start, read, stats, tracks };
+  const openMicrophone = () => room.openMicrophone();
+  window.testHooks = { start, read, stats, openMicrophone, tracks };
 })();

@@ -55,33 +55,28 @@ def microphone_file(path: Path, *, language: str, tone_hz: float, duration_s: fl
     pcm = tone(tone_hz, duration_s, TONE_AMPLITUDE)
     speech = speak(SENTENCES[language], language)[: len(pcm)]
     pcm[: len(speech)] += 0.5 * speech / np.abs(speech).max()
-    return _write(path, pcm)
+    return write(path, pcm)
 
 
-def sentences_file(
-    path: Path, sentences: Sequence[str], voice: str, *, lead_s: float, pause_s: float
-) -> float:
-    """Writes what a microphone hears of `sentences`, first quiet for `lead_s`, with `pause_s` after each.
+def turns_file(path: Path, sentences: Sequence[str], voice: str, *, first_s: float, every_s: float) -> None:
+    """Writes what a microphone hears of `sentences`, the first at `first_s`, each next one `every_s` later.
 
-    Returns:
-        Its length in seconds; Chromium plays the file in a loop.
+    Chromium plays the file in a loop.
     """
-    quiet = [np.zeros(round(seconds * MICROPHONE_RATE_HZ), dtype=np.float32) for seconds in (lead_s, pause_s)]
-    parts = [quiet[0]]
-    for sentence in sentences:
+    pcm = np.zeros(round((first_s + len(sentences) * every_s) * MICROPHONE_RATE_HZ), dtype=np.float32)
+    for number, sentence in enumerate(sentences):
         speech = speak(sentence, voice)
-        parts += [0.4 * speech / np.abs(speech).max(), quiet[1]]
-    pcm = np.concatenate(parts)
-    _write(path, pcm)
-    return len(pcm) / MICROPHONE_RATE_HZ
+        start = round((first_s + number * every_s) * MICROPHONE_RATE_HZ)
+        pcm[start : start + len(speech)] = 0.4 * speech / np.abs(speech).max()
+    write(path, pcm)
 
 
-def _write(path: Path, pcm: Pcm) -> Path:
-    """Mono s16 at the microphones' rate."""
+def write(path: Path, pcm: Pcm, rate_hz: int = MICROPHONE_RATE_HZ) -> Path:
+    """A file of mono s16."""
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
-        file.setframerate(MICROPHONE_RATE_HZ)
+        file.setframerate(rate_hz)
         file.writeframes((np.clip(pcm, -1, 1) * 32767).astype("<i2").tobytes())
     return path
 
@@ -93,6 +88,16 @@ def likeness(said: Pcm, heard: Pcm) -> float:
         said: [T], at the rate of `heard`.
         heard: at least as long.
     """
+    return float(np.max(_likenesses(said, heard)))
+
+
+def found_at(said: Pcm, heard: Pcm) -> int:
+    """The sample of `heard` from which on it is most like `said`; arguments as of `likeness`."""
+    return int(np.argmax(_likenesses(said, heard)))
+
+
+def _likenesses(said: Pcm, heard: Pcm) -> NDArray[np.floating]:
+    """[N], for every place in `heard` where `said` may begin."""
     size = 1 << int(np.ceil(np.log2(len(heard) + len(said))))
     products = np.fft.irfft(np.fft.rfft(heard, size) * np.conj(np.fft.rfft(said, size)), size)
     starts = len(heard) - len(said) + 1
@@ -100,7 +105,7 @@ def likeness(said: Pcm, heard: Pcm) -> float:
     around = energy[len(said) :] - energy[:starts]
     # A floor of -60 dBFS: what is practically silent is like nothing.
     norms = np.sqrt(np.maximum(around, 1e-6 * len(said)) * float(np.sum(said.astype(np.float64) ** 2)))
-    return float(np.max(np.abs(products[:starts]) / norms))
+    return np.asarray(np.abs(products[:starts]) / norms)
 
 
 def tone_level_db(pcm: Pcm, frequency_hz: float, rate_hz: int) -> float:

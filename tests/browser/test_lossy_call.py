@@ -11,7 +11,7 @@ import pytest
 from duplex_model.spec import EngineSpec
 from tests.browser import stimuli
 from tests.browser.chromium import participant
-from tests.browser.hosted import hosted_meeting, join, real_peer, wait_until
+from tests.browser.hosted import hosted_meeting, join, kept_time, real_peer, wait_until
 from tests.journey import PeerTap
 from tests.relay import LossyRelay
 from webrtc.hosted.room import RoomPeer
@@ -31,6 +31,9 @@ class RelayedPeer:
 
     async def answer(self, offer_sdp: str) -> str:
         return self._relay.rewrite_answer(await self._peer.answer(self._relay.rewrite_offer(offer_sdp)))
+
+    def attest(self, line: str) -> None:
+        self._peer.attest(line)
 
     async def close(self) -> None:
         await self._peer.close()
@@ -85,7 +88,7 @@ async def test_lost_packets_are_recovered_and_the_call_comes_back(
                 marks.append(len(tap.incoming))
             inbound = await ana.stats("inbound-rtp")
             remote = await ana.stats("remote-inbound-rtp")
-            dropped = relay.to_us.dropped
+            dropped, judged = relay.to_us.dropped, kept_time(hosted)
 
     phases = {
         "before": slice(12, marks[0]),
@@ -103,9 +106,10 @@ async def test_lost_packets_are_recovered_and_the_call_comes_back(
     assert remote["packetsLost"] > 0, "our receiver reports told the browser so"
     assert inbound["packetsLost"] > 0, "the browser missed packets of ours"
     assert inbound["fecPacketsReceived"] > 0, "and was sent error correction by us"
-    assert share(frames["before"], recovered) == 0
     assert share(frames["during"], recovered) > 0.005, "Chromium's error correction is used"
-    assert share(frames["during"], recovered) + share(frames["during"], concealed) < 2.5 * LOSS
-    assert share(frames["after"], recovered) == 0
-    assert share(frames["after"], concealed) < 0.03
-    assert delay_ms["after"] < delay_ms["before"] + 40, "20 ms is the goal; the rest is for a busy machine"
+    if judged:  # else packets that come late count as lost, and the delay follows them
+        assert share(frames["before"], recovered) == 0
+        assert share(frames["during"], recovered) + share(frames["during"], concealed) < 2.5 * LOSS
+        assert share(frames["after"], recovered) == 0
+        assert share(frames["after"], concealed) < 0.03
+        assert delay_ms["after"] < delay_ms["before"] + 20
