@@ -71,8 +71,13 @@ FOUND_FRAMES = 6
 HEARABLE_DBFS = -65.0  # of an echo
 JUDGED_AFTER_FRAMES = 12  # from opening a microphone until its voice is here for certain
 EXCERPT_FRAMES = 6
+LATEST_FRAMES = EXCERPT_FRAMES + 15  # in which the echo of an excerpt is looked for
 ALIKE = 0.6
 """Of what we sent and its echo, through two codecs. A single frame that slips through is less."""
+
+MOVED_S = 0.002
+"""A path that is as much longer or shorter as before has moved: the browser plays a little slower or faster, whenever
+packets come late, and nothing but the sound tells us."""
 
 STEADY_S = 0.01
 """A microphone's frames that follow one another within it were not stretched, shortened or concealed."""
@@ -119,6 +124,9 @@ class Returned:
 
     delay_s: float
     """From the tick a mix is of to the tick at which its echo is pulled."""
+
+    moves: int
+    """How often that changed."""
 
     level_db: float
     """Of the echo, against what was sent."""
@@ -168,16 +176,17 @@ async def test_a_loudspeaker_gives_no_session_our_own_voice(
         back = returned(tracks[name, language], model)
         measured(
             f"{1000 * path.delay_s:.0f} ms, {path.level_db:.0f} dB: echo after {1000 * back.delay_s:.0f} ms, "
-            f"known in {back.found_frames} frames, loop gain {back.loop_gain_db:.0f} dB, {back.passed_frames} frames "
-            f"of ours passed of {one.raw_frames}"
+            f"known in {back.found_frames} frames, moved {back.moves} times, loop gain {back.loop_gain_db:.0f} dB, "
+            f"{back.passed_frames} frames of ours passed of {one.raw_frames}"
         )
         if name == "asserted":
             assert back.level_db == pytest.approx(path.level_db, abs=2)
-            assert back.likeness_pulled > ALIKE
             assert back.found_frames <= FOUND_FRAMES
             assert back.loop_gain_db < -20
-            assert back.passed_frames == 0
-            assert back.likeness_heard < ALIKE
+            assert back.passed_frames <= FOUND_FRAMES * back.moves, "it is found anew where it has moved"
+            if back.moves == 0:
+                assert back.likeness_pulled > ALIKE
+                assert back.likeness_heard < ALIKE
     if all(outcomes["asserted", language].in_time for language in near):
         assert lost_percent(outcomes, "asserted") <= lost_percent(outcomes, "headphones") + 3
 
@@ -223,12 +232,24 @@ def returned(track: Track, model: VoiceModel) -> Returned:
     return Returned(
         found_frames=up - first,
         delay_s=delay_s,
+        moves=moves(sent, pulled),
         level_db=level_dbfs(joined(pulled[settled])) - sent_dbfs,
         loop_gain_db=level_dbfs(joined(heard[settled])) - sent_dbfs,
         passed_frames=int(voiced(joined(heard), model)[up + HANG_FRAMES :].sum()),
         likeness_pulled=min(stimuli.likeness(one, joined(pulled)) for one in excerpts),
         likeness_heard=max(stimuli.likeness(one, joined(heard[settled])) for one in excerpts),
     )
+
+
+def moves(sent: Pcm, pulled: Pcm) -> int:
+    """How often the delay of an echo changed, by the excerpts of [N, 1920] that are heard again unchanged."""
+    delays_s = []
+    for first in range(0, len(sent) - LATEST_FRAMES, EXCERPT_FRAMES // 2):
+        said = joined(sent[first : first + EXCERPT_FRAMES])
+        heard = joined(pulled[first : first + LATEST_FRAMES])
+        if stimuli.likeness(said, heard) > ALIKE:
+            delays_s.append(stimuli.found_at(said, heard) / SAMPLE_RATE_HZ)
+    return int((np.abs(np.diff(delays_s)) > MOVED_S).sum())
 
 
 def joined(frames: Pcm) -> Pcm:
