@@ -16,14 +16,14 @@ from duplex_model.contract import EngineKind
 from duplex_model.errors import DuplexModelError
 from duplex_model.tables import describe_models, describe_voices
 from interpreter.check import check
-from interpreter.config import Config, EngineConfig, with_options
-from interpreter.config_file import load_config
-from interpreter.console_config import with_console_options
+from interpreter.config.config import Config, EngineConfig, with_options
+from interpreter.config.console import with_console_options
+from interpreter.config.file import load_config
+from interpreter.config.join import with_join_options
 from interpreter.errors import InterpreterError
 from interpreter.identity.commands import add_verify
-from interpreter.join import join
-from interpreter.join_config import with_join_options
-from interpreter.record import Keep
+from interpreter.join.join import join
+from interpreter.record.record import Keep
 from interpreter.roles.library import load_library, user_folder
 from interpreter.roles.listing import describe_role, describe_roles
 from interpreter.run import run

@@ -23,23 +23,12 @@ from duplex_model.intact import check_intact
 from duplex_model.machine import this_machine
 from duplex_model.shipped import DEFAULT, NONE_SHIPPED, shipped_folder
 from duplex_model.source import find_files, parse_source
-from interpreter.aec3 import Aec3
 from interpreter.clock import MonotonicClock
-from interpreter.config import Config, EngineConfig, JitsiConfig
-from interpreter.console.settings import console_plan
-from interpreter.default_engine import chosen_engine, remarks_on
-from interpreter.engines import Say, running_engines
-from interpreter.errors import InterpreterError
-from interpreter.join import finder
-from interpreter.join_config import JoinConfig
-from interpreter.join_settings import channels, joined_meeting_settings, language_rules
-from interpreter.languages import LANGUAGE_WORDS
-from interpreter.loopback_call import ECHO_MS, CallReport, loopback_call
-from interpreter.notice_studio import NoticeStudio
-from interpreter.roles.assignment import assign_roles
-from interpreter.serve_jitsi import MeetingsSettings
-from interpreter.serving import refusals
-from interpreter.settings import (
+from interpreter.config.config import Config, EngineConfig, JitsiConfig
+from interpreter.config.default_engine import chosen_engine, remarks_on
+from interpreter.config.engines import Say, running_engines
+from interpreter.config.join import JoinConfig
+from interpreter.config.settings import (
     check_writable,
     hosted_settings,
     identity_key,
@@ -49,7 +38,18 @@ from interpreter.settings import (
     room_languages,
     translate_settings,
 )
-from interpreter.voice_model import HOP_SAMPLES, VoiceModel, VoiceState
+from interpreter.console.settings import console_plan
+from interpreter.ears.aec3 import Aec3
+from interpreter.ears.voice_model import HOP_SAMPLES, VoiceModel, VoiceState
+from interpreter.errors import InterpreterError
+from interpreter.join.join import finder
+from interpreter.join.settings import channels, joined_meeting_settings, language_rules
+from interpreter.languages import LANGUAGE_WORDS
+from interpreter.meeting.loopback_call import ECHO_MS, CallReport, loopback_call
+from interpreter.notices.studio import NoticeStudio
+from interpreter.roles.assignment import assign_roles
+from interpreter.serve_jitsi import MeetingsSettings
+from interpreter.serving import refusals
 from webrtc.errors import WebRTCError
 from webrtc.hosted.server import certificate_names
 from webrtc.hosted.tls import server_context, utc_now

@@ -13,15 +13,15 @@ from typing import Self
 
 from duplex_model.contract import Engine
 from interpreter.clock import Clock
-from interpreter.config import Config
+from interpreter.config.config import Config
+from interpreter.config.engines import Say, first_of
 from interpreter.console.desk import Desk
-from interpreter.engines import Say, first_of
 from interpreter.errors import InterpreterError
 from interpreter.holding import take_leave
-from interpreter.join import Place, empty, finder, transport_of
-from interpreter.join_settings import joined_meeting_settings
-from interpreter.meeting import Meeting
-from interpreter.meeting_settings import MeetingSettings
+from interpreter.join.join import Place, empty, finder, transport_of
+from interpreter.join.settings import joined_meeting_settings
+from interpreter.meeting.meeting import Meeting
+from interpreter.meeting.settings import MeetingSettings
 
 logger = logging.getLogger(__name__)
 

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from interpreter.clock import Clock
-from interpreter.cost import CostSnapshot
-from interpreter.engines import Say, first_of
-from interpreter.meeting import Meeting
+from interpreter.config.engines import Say, first_of
+from interpreter.meeting.meeting import Meeting
+from interpreter.record.cost import CostSnapshot
 
 GOODBYE_S = 12.0
 """Longest time for the closing notice to be read to everybody."""

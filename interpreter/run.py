@@ -9,18 +9,10 @@ from functools import partial
 from itertools import chain
 
 from interpreter.clock import MonotonicClock
-from interpreter.config import Config
-from interpreter.console.desk import DeskSettings
-from interpreter.console.opening import opened_console
-from interpreter.console.settings import console_plan
-from interpreter.default_engine import remarks_on
-from interpreter.engines import Say, Stopped, first_of, running_engines
-from interpreter.guests import Guests
-from interpreter.holding import bill, stop_signals, take_leave, tell_preparing
-from interpreter.meeting import Meeting
-from interpreter.metrics import table
-from interpreter.serving import about, refusals
-from interpreter.settings import (
+from interpreter.config.config import Config
+from interpreter.config.default_engine import remarks_on
+from interpreter.config.engines import Say, Stopped, first_of, running_engines
+from interpreter.config.settings import (
     hosted_settings,
     invitees,
     jwks_document,
@@ -29,6 +21,14 @@ from interpreter.settings import (
     room_languages,
     secret,
 )
+from interpreter.console.desk import DeskSettings
+from interpreter.console.opening import opened_console
+from interpreter.console.settings import console_plan
+from interpreter.guests import Guests
+from interpreter.holding import bill, stop_signals, take_leave, tell_preparing
+from interpreter.meeting.meeting import Meeting
+from interpreter.metrics import table
+from interpreter.serving import about, refusals
 from webrtc.hosted import Door, HostedServer
 from webrtc.room import Stored
 

@@ -13,25 +13,25 @@ from math import inf
 
 from duplex_model.contract import FRAME_S, Engine
 from interpreter.clock import Clock, MonotonicClock
-from interpreter.config import Config
+from interpreter.commands.memory_file import MemoryFile
+from interpreter.config.config import Config
+from interpreter.config.default_engine import remarks_on
+from interpreter.config.engines import Say, Stopped, first_of, running_engines
+from interpreter.config.settings import meeting_settings, memory_file, room_languages, translate_settings
 from interpreter.console.desk import Desk, DeskSettings
 from interpreter.console.opening import opened_console
 from interpreter.console.settings import console_plan
-from interpreter.default_engine import remarks_on
 from interpreter.directions import primary_language
-from interpreter.engines import Say, Stopped, first_of, running_engines
+from interpreter.ears.voice_model import VoiceModel
 from interpreter.errors import ConfigError
 from interpreter.guests import Guests
 from interpreter.holding import stop_signals
 from interpreter.languages import LANGUAGE_WORDS
-from interpreter.meeting import Meeting
-from interpreter.meeting_settings import MeetingSettings
-from interpreter.memory_file import MemoryFile
+from interpreter.meeting.meeting import Meeting
+from interpreter.meeting.settings import MeetingSettings
 from interpreter.roles.role import Role
 from interpreter.serving import about
-from interpreter.settings import meeting_settings, memory_file, room_languages, translate_settings
-from interpreter.voice_model import VoiceModel
-from interpreter.watches import Watches
+from interpreter.watches.watches import Watches
 from webrtc.errors import Refused
 from webrtc.jitsi import Host, TranslateRoom, TranslateService
 

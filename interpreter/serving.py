@@ -7,9 +7,9 @@ from itertools import permutations
 
 from duplex_model.catalogue import text_for
 from duplex_model.contract import Capabilities
-from interpreter.casting import serving_engine
 from interpreter.directions import Direction
 from interpreter.languages import LANGUAGE_WORDS
+from interpreter.roles.casting import serving_engine
 
 _ANY = "*"
 _WORDS = LANGUAGE_WORDS["en"]

@@ -15,9 +15,9 @@ import numpy as np
 
 from duplex_model.contract import FRAME_S
 from interpreter.directions import Direction
-from interpreter.floor import Played
+from interpreter.floor.floor import Played
+from interpreter.record.transcript import Mark
 from interpreter.roles.role import Role
-from interpreter.transcript import Mark
 from scenarios.cast_script import CastScript, Spoken
 from scenarios.perfect import Said, interpreter_voice
 from scenarios.plan import Moments
@@ -100,7 +100,7 @@ class Heard:
         self._last_played: Mapping[Direction, Played] = {}
 
     def observe(self, tick: int, at_s: float, played: Mapping[Direction, Played]) -> None:
-        """See `interpreter.meeting.Observe`; runs in the meeting's mix, before its frames are played."""
+        """See `interpreter.meeting.meeting.Observe`; runs in the meeting's mix, before its frames are played."""
         self._last_played = played
         at_s = self._time.of(at_s)
         for direction, one in played.items():

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from interpreter.floor import FloorEventKind
-from interpreter.requests import spoken_requests
+from interpreter.floor.floor import FloorEventKind
 from interpreter.roles.role import Role
+from interpreter.watches.requests import spoken_requests
 from scenarios.faults import Fault
 from scenarios.faulty import DEAF_TO
 from scenarios.run_log import RunLog

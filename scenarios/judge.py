@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from interpreter.floor import FloorEventKind
+from interpreter.floor.floor import FloorEventKind
+from interpreter.record.transcript import Mark
 from interpreter.roles.role import ScriptId
-from interpreter.transcript import Mark
 from scenarios.replay import Replayed
 from scenarios.run_log import HeardWord, RunLog, mix_sound, rendering_sound
 from scenarios.scenario_checks import rendered_languages

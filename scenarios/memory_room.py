@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from interpreter.command_table import Standing
+from interpreter.commands.table import Standing
 from scenarios.live_track import LiveTrack
 from scenarios.players import Ear, ReadOut, Warp, Witness
 from scenarios.run_time import RunTime

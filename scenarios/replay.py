@@ -20,18 +20,18 @@ import numpy as np
 
 from duplex_model.contract import FRAME_S, Engine, Pcm, TickGrid
 from interpreter.clock import Clock, ManualClock, MonotonicClock
-from interpreter.command_table import Standing
-from interpreter.commands import CHAT_PREFIX, Actor
+from interpreter.commands.commands import CHAT_PREFIX, Actor
+from interpreter.commands.table import Standing
+from interpreter.ears.voice_model import VoiceModel
 from interpreter.identity.keys import IdentityKey
-from interpreter.interpretation import InterpretationSettings
-from interpreter.meeting import Meeting
-from interpreter.meeting_settings import MeetingSettings
+from interpreter.interpretation.interpretation import InterpretationSettings
+from interpreter.meeting.meeting import Meeting
+from interpreter.meeting.settings import MeetingSettings
 from interpreter.metrics import Count
-from interpreter.record import RecordSettings
+from interpreter.record.record import RecordSettings
 from interpreter.roles.assignment import RoleAssignment
 from interpreter.roles.library import RoleLibrary, load_library, load_role
 from interpreter.roles.role import Role
-from interpreter.voice_model import VoiceModel
 from scenarios.cast_script import CastScript, Spoken
 from scenarios.errors import Undelivered
 from scenarios.faults import Fault

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field, replace
 
 from duplex_model.contract import Pcm
 from interpreter.facts_guard.facts import FactKind
-from interpreter.floor import FloorEventKind
-from interpreter.transcript import Mark
+from interpreter.floor.floor import FloorEventKind
+from interpreter.record.transcript import Mark
 from scenarios.plain_data import decoded, encoded
 from scenarios.timeline import Kind
 from scenarios.voicing import Span

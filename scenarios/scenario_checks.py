@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from interpreter.chat_commands import parse_chat
-from interpreter.command_table import Standing
-from interpreter.commands import CHAT_PREFIX, Actor
+from interpreter.commands.chat import parse_chat
+from interpreter.commands.commands import CHAT_PREFIX, Actor
+from interpreter.commands.table import Standing
 from interpreter.errors import CommandError, NotAllowed
 from scenarios.catching import missing
 from scenarios.scenario_file import (

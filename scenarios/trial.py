@@ -11,9 +11,9 @@ from pathlib import Path
 
 from duplex_model.process import EngineProcess
 from duplex_model.spec import EngineSpec
+from interpreter.config.settings import cache_dir
+from interpreter.ears.voice_model import VoiceModel
 from interpreter.errors import InterpreterError
-from interpreter.settings import cache_dir
-from interpreter.voice_model import VoiceModel
 from scenarios.errors import ScenarioError
 from scenarios.faults import Fault
 from scenarios.judge import judge

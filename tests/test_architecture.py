@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -28,19 +29,25 @@ HOMES = {
 SANS_IO = {
     "duplex_model": "contract description errors fields load long_call messages passing_on scheduler script speech "
     "supervision wire",
-    "interpreter": "announcer arrangement attendees audience audit backchannel_sound backchannels captions "
-    "casting channels chat_commands command_arguments command_desk command_table commands config config_file "
-    "config_kinds console_config control cost cushion delivery directions ear echo echo_gate echo_reference "
-    "echo_search errors floor floors follower hold interpretation join_config join_plan language_assignment "
-    "languages levels meeting_settings members memory metrics misheard mixdown mixing notices orders "
-    "overview own_backchannels own_words page_state pcm16 people playout proceedings protocol renderings "
-    "replies requests revisions routing serving spoken_words telling transcript unsent vacancy "
-    "voice_activity watches yaml_file",
+    "interpreter": "channels directions errors languages levels metrics pcm16 people serving vacancy yaml_file",
+    "interpreter/commands": "arguments chat commands control memory orders replies revisions table",
+    "interpreter/config": "config console file join kinds",
     "interpreter/console": "access board deltas ledger openapi outbox pages protocol snapshot spans telemetry topics",
+    "interpreter/ears": "backchannel_sound ear echo echo_gate echo_reference echo_search voice_activity",
     "interpreter/facts_guard": "allergies compare extract facts found guard lexicon measures negation numbers patterns "
     "readers repairs spelling stretches tokens",
-    "interpreter/identity": "attestation chain encoding heads passport records sound verify",
-    "interpreter/roles": "assignment checksum library listing role scripts",
+    "interpreter/floor": "backchannels floor floors own_backchannels spoken_words",
+    "interpreter/identity": "attestation audit chain encoding heads passport records sound verify",
+    "interpreter/interpretation": "arrangement audience captions command_desk delivery interpretation "
+    "language_assignment members notices overview own_words page_state proceedings telling",
+    "interpreter/join": "plan",
+    "interpreter/meeting": "attendees playout settings",
+    "interpreter/mixing": "cushion mixdown mixing routing unsent",
+    "interpreter/notices": "announcer protocol",
+    "interpreter/record": "cost follower transcript",
+    "interpreter/roles": "assignment casting checksum library listing role scripts",
+    "interpreter/sessions": "hold renderings",
+    "interpreter/watches": "misheard requests watches",
     "scenarios": "cast_script catching errors faults faulty heard inert judge outcome plain_data plan "
     "players run_log scenario_checks scenario_file sounds stimuli summary textgrid timeline told track_audio units "
     "voicing word_times wording",
@@ -79,6 +86,37 @@ def test_no_arrow_runs_back(package: str) -> None:
     for path in modules(package):
         foreign = (set(imports(path)) & OURS) - {package} - ALLOWED[package]
         assert not foreign, f"{path.relative_to(ROOT)} imports {foreign}"
+
+
+@pytest.mark.parametrize("package", ALLOWED)
+def test_folders_import_each_other_in_one_direction(package: str) -> None:
+    """Files beside folders count one by one: commands stand above what they use, and some ground below it."""
+    arrows: dict[str, set[str]] = {}
+    for path in modules(package):
+        here = room(path)
+        arrows.setdefault(here, set()).update(room(other) for other in imported_files(path))
+        arrows[here].discard(here)
+    order = TopologicalSorter(arrows)
+    try:
+        order.prepare()
+    except CycleError as error:
+        pytest.fail(f"these import each other in a circle: {' -> '.join(error.args[1])}")
+
+
+def room(path: Path) -> str:
+    """The folder of a file, or the file where it stands beside folders."""
+    has_folders = any(other.is_dir() for other in path.parent.iterdir() if (other / "__init__.py").exists())
+    return (path if has_folders else path.parent).relative_to(ROOT).as_posix()
+
+
+def imported_files(path: Path) -> Iterator[Path]:
+    """Our own files that a file imports."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            target = ROOT.joinpath(*node.module.split("."))
+            for file in (target, *(target / alias.name for alias in node.names)):
+                if file.with_suffix(".py").is_file():
+                    yield file.with_suffix(".py")
 
 
 @pytest.mark.parametrize("package", ALLOWED)
@@ -132,7 +170,7 @@ def test_only_one_place_catches_every_exception() -> None:
             or (isinstance(node.type, ast.Name) and node.type.id in {"Exception", "BaseException"})
         )
     ]
-    assert catchers == ["interpreter/attendees.py"], "only there a participant that fails is isolated"
+    assert catchers == ["interpreter/meeting/attendees.py"], "only there a participant that fails is isolated"
 
 
 def _pyproject() -> dict[str, dict[str, dict[str, list[str]]]]:

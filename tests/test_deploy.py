@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from interpreter.__main__ import COMMANDS_GROUP, parser_with
-from interpreter.config_file import load_config
+from interpreter.config.file import load_config
 
 ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy"

@@ -16,8 +16,8 @@ from duplex_model.errors import CheckpointError
 from duplex_model.script import read_script
 from duplex_model.spec import EngineSpec, build_engine
 from interpreter.__main__ import parser_with
-from interpreter.config import Config, MeetingConfig, with_options
-from interpreter.config_file import parse_config
+from interpreter.config.config import Config, MeetingConfig, with_options
+from interpreter.config.file import parse_config
 from interpreter.roles.library import load_library
 
 ROOT = Path(__file__).parent.parent

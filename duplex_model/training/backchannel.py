@@ -31,7 +31,7 @@ from duplex_model.training.backchannels.net import MELS, STRIDE, BackchannelNet,
 from duplex_model.training.backchannels.speech import BEFORE_S, LONGEST_S, OPEN_S, Example, Speaking
 from duplex_model.training.backchannels.texts import Texts, closed_lists
 from duplex_model.training.grammar import load_grammar
-from duplex_model.training.recogniser import HOP_SAMPLES, WINDOW_SAMPLES
+from duplex_model.training.speech.mel import HOP_SAMPLES, WINDOW_SAMPLES
 from duplex_model.training.speech.phones import PHONES
 
 logger = logging.getLogger(__name__)

@@ -47,9 +47,9 @@ from duplex_model.training.device import add_device_option, moved
 from duplex_model.training.dialogues.dialogue import Dialogue, Materials, Turn
 from duplex_model.training.dialogues.kinds import KINDS, compose
 from duplex_model.training.dialogues.rows import NAMES, Encode, Rows, rows_of
+from duplex_model.training.dialogues.spelling import Spelling
 from duplex_model.training.dialogues.stock import LANGUAGES, held_out_materials, training_materials
 from duplex_model.training.grammar import load_grammar
-from duplex_model.training.vocabulary import Spelling
 from duplex_model.training.whole_file import write_whole
 
 logger = logging.getLogger(__name__)

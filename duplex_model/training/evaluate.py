@@ -32,7 +32,6 @@ from duplex_model.contract import FRAME_SAMPLES, Pcm
 from duplex_model.errors import CheckpointError, DuplexModelError
 from duplex_model.neural import NeuralModel
 from duplex_model.source import CheckpointFiles, find_files, parse_source
-from duplex_model.training import recogniser as phones
 from duplex_model.training.evaluation.cells import Cell, Kind, Planner, Stock, stock_of
 from duplex_model.training.evaluation.figures import row_of
 from duplex_model.training.evaluation.judges import (
@@ -45,6 +44,8 @@ from duplex_model.training.evaluation.judges import (
     voice_figures,
 )
 from duplex_model.training.evaluation.measures import voice_only
+from duplex_model.training.evaluation.phone_reader import Recogniser
+from duplex_model.training.evaluation.phone_reader import load as load_recogniser
 from duplex_model.training.evaluation.report import Report, Row, circumstances
 from duplex_model.training.evaluation.rollout import Rollout, run_trials
 from duplex_model.training.evaluation.scores import Estimate, share
@@ -62,7 +63,7 @@ class Listener:
     """Judges of what is said aloud; each may be missing."""
 
     stock: Stock
-    recogniser: phones.Recogniser | None = None
+    recogniser: Recogniser | None = None
     sphinx: SecondOpinion | None = None
     through_codec: Callable[[Pcm], Pcm] | None = None
     """Speech as the checkpoint's codec gives it back; without it, voices are not told apart."""
@@ -171,7 +172,7 @@ def through(model: NeuralModel) -> Callable[[Pcm], Pcm]:
 def _examiner(plan: Plan) -> Examiner:
     torch.set_num_threads(plan.threads)
     planner = plan.planner
-    recogniser = None if plan.recogniser is None else phones.load(plan.recogniser)
+    recogniser = None if plan.recogniser is None else load_recogniser(plan.recogniser)
     heard_by_sphinx = [pair.en for pair in training_pairs(planner.stock.grammar, SPHINX_SENTENCES)]
     model = served(_files(plan.checkpoint), plan)
     listener = Listener(planner.stock, recogniser, second_opinion(heard_by_sphinx), through(model))

@@ -1,14 +1,9 @@
-"""A small phone recogniser that judges what a speech model says aloud: `python -m duplex_model.training.recogniser`.
+"""Trains the phone recogniser that judges what a speech model says: `python -m duplex_model.training.recogniser`.
 
-It is trained apart, on synthesised speech of English and Spanish with the phones that the synthesiser reports, and
-never on anything that has passed through a codec: what it cannot read in a codec's speech is the codec's fault, or
-the language model's. Its error on clean speech of the same text is the floor to compare with.
-
-    pcm -> log-mel [T, 64] at 100 Hz -> convolutions, at 50 Hz from the first -> phones or blank, CTC (Graves 2006)
-                                                                           and, in training, the phone of each 20 ms
-
-It sees half a second to either side, so that it can hardly guess a phone from the sentence. The synthesiser also says
-when each phone is spoken; learning that beside the sequence spares the long plateau with which CTC begins.
+On synthesised speech of English and Spanish with the phones that the synthesiser reports, and never on anything that
+has passed through a codec: what it cannot read in a codec's speech is the codec's fault, or the language model's. The
+synthesiser also says when each phone is spoken; learning that beside the sequence spares the long plateau with which
+CTC begins.
 """
 
 from __future__ import annotations
@@ -26,17 +21,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from duplex_model.contract import SAMPLE_RATE_HZ, Pcm
-from duplex_model.errors import CheckpointError
+from duplex_model.contract import SAMPLE_RATE_HZ
 from duplex_model.training.dialogues.stock import LANGUAGES
-from duplex_model.training.evaluation.scores import Errors, Estimate, count_errors, error_rate
+from duplex_model.training.evaluation.phone_reader import BLANK, Recogniser, phone_errors, phones_of, save
+from duplex_model.training.evaluation.scores import Errors, Estimate, error_rate
 from duplex_model.training.grammar import Grammar, load_grammar
 from duplex_model.training.grammar.pair import Language
 from duplex_model.training.speech.augment import augment
+from duplex_model.training.speech.mel import HOP_SAMPLES, log_mel
 from duplex_model.training.speech.tts import (
     OWN_VOICES,
     PHONES,
@@ -52,16 +47,6 @@ logger = logging.getLogger(__name__)
 Now = Callable[[], float]
 """Seconds."""
 
-MELS = 64
-HOP_SAMPLES = SAMPLE_RATE_HZ // 100
-WINDOW_SAMPLES = 4 * HOP_SAMPLES  # 40 ms: resolves the harmonics of a low voice
-BLANK = 0  # the class of silence, which is nothing to be written down
-
-_FLOOR = 1e-4  # of a mel band, -80 dB
-_RANGE = 7.0  # nats below the loudest band that are told apart, 60 dB
-_WIDTH = 128
-_BLOCKS = 6
-_KERNEL = 9
 _ALIGNMENT_WEIGHT = 1.0
 _BATCH = 16
 _POOL = 4096
@@ -69,82 +54,6 @@ _FRESH = 3  # new utterances a step; the rest of a batch was heard before
 _LEARNING_RATE = 2e-3
 _WARM_UP_STEPS = 50
 _LEAST_RATE = 0.04
-
-
-def mel_filters(mels: int, window_samples: int) -> Tensor:
-    """float32 [mels, window_samples / 2 + 1]: triangles, evenly spaced in mel (O'Shaughnessy 1987)."""
-    highest = 2595 * np.log10(1 + SAMPLE_RATE_HZ / 2 / 700)
-    edges_hz = 700 * (10 ** (np.linspace(0, highest, mels + 2) / 2595) - 1)
-    bins_hz = np.linspace(0, SAMPLE_RATE_HZ / 2, window_samples // 2 + 1)
-    low, centre, high = edges_hz[:-2, None], edges_hz[1:-1, None], edges_hz[2:, None]
-    rising, falling = (bins_hz - low) / (centre - low), (high - bins_hz) / (high - centre)
-    return torch.from_numpy(np.maximum(0, np.minimum(rising, falling)).astype(np.float32))
-
-
-def log_mel(pcm: Pcm, mels: int = MELS) -> Tensor:
-    """float32 [T, mels] of pcm [n] at 24 kHz, 100 a second, in nats, and 0 where nothing is heard."""
-    samples = torch.from_numpy(np.ascontiguousarray(pcm, dtype=np.float32))
-    padded = F.pad(samples, (WINDOW_SAMPLES // 2, WINDOW_SAMPLES // 2))
-    spectrum = torch.stft(
-        padded, WINDOW_SAMPLES, HOP_SAMPLES, window=torch.hann_window(WINDOW_SAMPLES), center=False,
-        return_complex=True,
-    ).abs()  # fmt: skip
-    bands = mel_filters(mels, WINDOW_SAMPLES) @ (spectrum / (WINDOW_SAMPLES / 4))
-    return (bands.clamp(min=_FLOOR) / _FLOOR).log().T
-
-
-class _Block(nn.Module):
-    """Depthwise convolution along time, then along channels, around a residual (arXiv:2201.03545)."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.along_time = nn.Conv1d(width, width, _KERNEL, padding=_KERNEL // 2, groups=width)
-        self.norm = nn.LayerNorm(width)
-        self.wide = nn.Linear(width, 3 * width)
-        self.narrow = nn.Linear(3 * width, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[B, T, width] -> the same."""
-        near = self.along_time(x.transpose(1, 2)).transpose(1, 2)
-        added: Tensor = self.narrow(F.gelu(self.wide(self.norm(near))))
-        return x + added
-
-
-class Recogniser(nn.Module):
-    """See the module."""
-
-    def __init__(self, classes: int = len(PHONES), width: int = _WIDTH, blocks: int = _BLOCKS) -> None:
-        super().__init__()
-        self.enter = nn.Conv1d(MELS, width, 5, stride=2, padding=2)
-        self.blocks = nn.ModuleList(_Block(width) for _ in range(blocks))
-        self.norm = nn.LayerNorm(width)
-        self.classify = nn.Linear(width, classes)
-        self.align = nn.Linear(width, classes)
-
-    def forward(self, mel: Tensor) -> Tensor:
-        """Log-mel [B, T, MELS] -> log-probabilities [B, ceil(T / 2), classes]; `BLANK` is no phone."""
-        classes: Tensor = self.classify(self.hear(mel))
-        return classes.log_softmax(dim=-1)
-
-    def hear(self, mel: Tensor) -> Tensor:
-        """Log-mel [B, T, MELS] -> [B, ceil(T / 2), width]."""
-        loudest = mel.amax(dim=(1, 2), keepdim=True).clamp(min=_RANGE)
-        below_loudest = (mel - loudest).clamp(min=-_RANGE)
-        x = self.enter((1 + 2 * below_loudest / _RANGE).transpose(1, 2)).transpose(1, 2)
-        for block in self.blocks:
-            x = block(x)
-        heard: Tensor = self.norm(x)
-        return heard
-
-    @torch.no_grad()
-    def read(self, pcm: Pcm) -> list[int]:
-        """The phones heard in pcm [n] at 24 kHz, as indices into `PHONES`: the most likely class of every frame."""
-        if len(pcm) < WINDOW_SAMPLES:
-            return []
-        best = self(log_mel(pcm)[None])[0].argmax(dim=-1).tolist()
-        return [
-            phone for phone, before in zip(best, [BLANK, *best], strict=False) if phone not in (BLANK, before)
-        ]
 
 
 @dataclass(frozen=True)
@@ -157,12 +66,6 @@ class Heard:
     phones: tuple[int, ...]
     frames: Tensor
     """int64 [ceil(T / 2)]: the phone of each 20 ms, silence included."""
-
-
-def phones_of(utterance: Utterance) -> list[int]:
-    """The phones of an utterance without its silences, as indices into `PHONES`."""
-    classes = (PHONES.index(phone.text) for phone in utterance.phones)
-    return [phone for phone in classes if phone != BLANK]
 
 
 def frames_of(utterance: Utterance, count: int) -> Tensor:
@@ -255,11 +158,6 @@ def train(
     model.eval()
 
 
-def phone_errors(model: Recogniser, pcm: Pcm, phones: Sequence[int]) -> Errors:
-    """Edits between the phones heard in `pcm` and those it should hold."""
-    return count_errors([str(phone) for phone in phones], [str(phone) for phone in model.read(pcm)])
-
-
 def clean_error(
     model: Recogniser, grammar: Grammar, language: Language, voices: Sequence[SpeakingVoice], count: int
 ) -> Estimate:
@@ -272,35 +170,6 @@ def clean_error(
             utterance = synthesise(pair.text(language), rng.choice(voices))
             cases.append(phone_errors(model, utterance.pcm, phones_of(utterance)))
     return error_rate(cases)
-
-
-def save(model: Recogniser, folder: Path, remarks: dict[str, object]) -> None:
-    """Writes `recogniser.safetensors`, and `recogniser.json` with the phones and how well they are read."""
-    folder.mkdir(parents=True, exist_ok=True)
-    half = {name: tensor.half().contiguous() for name, tensor in model.state_dict().items()}
-    save_file(half, folder / "recogniser.safetensors")
-    described = {"phones": list(PHONES), **remarks}
-    (folder / "recogniser.json").write_text(json.dumps(described, indent=1, ensure_ascii=False) + "\n")
-
-
-def load(folder: Path) -> Recogniser:
-    """What `save` wrote.
-
-    Raises:
-        CheckpointError: not there, or of other phones.
-    """
-    try:
-        described = json.loads((folder / "recogniser.json").read_bytes())
-        tensors = load_file(folder / "recogniser.safetensors")
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"expected a recogniser in {folder}, got: {error}") from error
-    if described.get("phones") != list(PHONES):
-        raise CheckpointError(
-            f"expected the {len(PHONES)} phones of tts.PHONES in {folder}, got others: train it anew"
-        )
-    model = Recogniser()
-    model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
-    return model.requires_grad_(False).eval()
 
 
 def _measured(model: Recogniser, grammar: Grammar, count: int) -> dict[str, object]:

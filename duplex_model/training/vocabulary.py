@@ -13,22 +13,19 @@ import argparse
 import io
 import logging
 import random
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
+from sentencepiece import SentencePieceTrainer
 
 from duplex_model.config import TEXT_TOKENS
 from duplex_model.prompt import ROLE_TAG
 from duplex_model.training.dialogues.roles import load_roles
+from duplex_model.training.dialogues.spelling import UNSURE, Spelling, plain
 from duplex_model.training.grammar import CLOSED, Grammar, load_grammar
 from duplex_model.training.split import is_training
 
 logger = logging.getLogger(__name__)
-
-UNSURE = "<unsure>"
-"""The piece that stands for speech the model does not render."""
 
 SIZES = {"core": 1280, "full": 4096}
 """Pieces by tier of the grammar at most, 256 of them bytes; there are no more than the text has."""
@@ -46,7 +43,7 @@ def train_vocabulary(sentences: Iterable[str], size: int) -> bytes:
         size: pieces at most, special ones and bytes included; fewer where the text has no more.
     """
     lines = list(sentences)
-    words = {_plain(word) for line in lines for word in line.split()}
+    words = {plain(word) for line in lines for word in line.split()}
     lines.extend(word for word in sorted(words) for _ in range(_WORD_REPEATS))
     model = io.BytesIO()
     SentencePieceTrainer.train(
@@ -79,46 +76,6 @@ def training_sentences(grammar: Grammar, rng: random.Random, count: int) -> Iter
     for pair in CLOSED:
         yield from (pair.en, pair.es)
     yield from load_roles().sentences()
-
-
-class Spelling:
-    """Words -> pieces, as the language model is trained on them."""
-
-    def __init__(self, model: bytes) -> None:
-        """`model` is a serialised SentencePiece model with the piece `UNSURE`."""
-        self._processor = SentencePieceProcessor(model_proto=model)
-        self._unsure: int = self._processor.piece_to_id(UNSURE)
-        self._known: dict[str, list[int]] = {UNSURE: [self._unsure]}
-
-    @property
-    def size(self) -> int:
-        """Pieces."""
-        return int(self._processor.vocab_size())
-
-    def pieces(self, word: str) -> Sequence[int]:
-        """Tokens of one word with its punctuation, at least one; `UNSURE` is one."""
-        if word not in self._known:
-            self._known[word] = self._processor.encode(word)
-        return self._known[word]
-
-    def encode(self, text: str) -> list[int]:
-        """Tokens of a text, as the runtime's tokenizer gives them."""
-        tokens: list[int] = self._processor.encode(text)
-        return tokens
-
-    def heard(self, word: str) -> int:
-        """The token that stands for a heard word: its first piece in lower case without punctuation."""
-        return self.pieces(_plain(word.lower()) or word)[0]
-
-    def one_piece_share(self, words: Iterable[str]) -> float:
-        """Share of `words` without their punctuation that are one piece, 0 to 1."""
-        lengths = [len(self.pieces(_plain(word))) for word in words]
-        return sum(length <= 1 for length in lengths) / max(len(lengths), 1)
-
-
-def _plain(word: str) -> str:
-    """`word` without its punctuation."""
-    return re.sub(r"[^\w'’-]", "", word)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -12,9 +12,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from interpreter.audit import token_hash
-from interpreter.command_table import Standing
-from interpreter.commands import Actor
+from interpreter.commands.commands import Actor
+from interpreter.commands.table import Standing
+from interpreter.identity.audit import token_hash
 
 TICKET_S = 30.0
 MAX_TICKETS = 256

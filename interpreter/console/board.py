@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
+from interpreter.commands.orders import Human
 from interpreter.console.ledger import Ledger, key_of
 from interpreter.console.snapshot import (
     Alert,
@@ -19,9 +20,8 @@ from interpreter.console.snapshot import (
     TermState,
 )
 from interpreter.directions import Direction
-from interpreter.orders import Human
-from interpreter.overview import DirectionView, Overview, PersonView
-from interpreter.sessions import SessionState
+from interpreter.interpretation.overview import DirectionView, Overview, PersonView
+from interpreter.sessions.sessions import SessionState
 from webrtc.room import DirectionStatus, Listening, Stored
 
 MISMATCH_S = 60.0

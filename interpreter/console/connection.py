@@ -10,7 +10,7 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from interpreter.command_table import Standing
+from interpreter.commands.table import Standing
 from interpreter.console.access import Pass
 from interpreter.console.desk import Desk
 from interpreter.console.errands import carry_out

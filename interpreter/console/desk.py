@@ -14,8 +14,8 @@ from typing import Protocol, runtime_checkable
 
 from duplex_model.contract import Engine
 from duplex_model.supervision import EnginePhase, EngineState
-from interpreter.command_table import COMMANDS, Standing
-from interpreter.commands import Actor, describe, permitted
+from interpreter.commands.commands import Actor, describe, permitted
+from interpreter.commands.table import COMMANDS, Standing
 from interpreter.console.board import About, Board
 from interpreter.console.deltas import Json, to_json
 from interpreter.console.ledger import Kept, Ledger
@@ -36,10 +36,10 @@ from interpreter.console.snapshot import (
     VoiceOffered,
 )
 from interpreter.console.telemetry import EngineSteps, Gauges, Telemetry
-from interpreter.cost import CostSnapshot
 from interpreter.identity.files import LineFile
-from interpreter.meeting import Meeting
+from interpreter.meeting.meeting import Meeting
 from interpreter.metrics import Count
+from interpreter.record.cost import CostSnapshot
 from interpreter.roles.library import RoleLibrary
 from webrtc.room import Listening
 

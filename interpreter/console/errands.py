@@ -15,8 +15,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from interpreter.command_table import COMMANDS
-from interpreter.commands import Actor, Invocation, find_command, invoke
+from interpreter.commands.commands import Actor, Invocation, find_command, invoke
+from interpreter.commands.replies import refusal, reply, reply_language
+from interpreter.commands.table import COMMANDS
 from interpreter.console.deltas import Json
 from interpreter.console.desk import Desk, OpenRoom
 from interpreter.console.protocol import Asked, Reply
@@ -33,10 +34,9 @@ from interpreter.errors import (
 )
 from interpreter.identity.verify import Report, Verdict, verify
 from interpreter.pcm16 import to_s16le
-from interpreter.record import ATTESTATION_FILE, AUDIT_FILE
-from interpreter.replies import refusal, reply, reply_language
+from interpreter.record.record import ATTESTATION_FILE, AUDIT_FILE
+from interpreter.record.transcript_files import json_lines, sub_rip, web_vtt
 from interpreter.roles.scripts import script
-from interpreter.transcript_files import json_lines, sub_rip, web_vtt
 from interpreter.wav_file import wav_header
 from webrtc.errors import WebRTCError
 

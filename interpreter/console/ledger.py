@@ -11,8 +11,8 @@ from math import inf
 from typing import Generic, TypeVar
 
 from duplex_model.contract import FRAME_S, StepTiming
-from interpreter.command_table import COMMANDS
-from interpreter.commands import Actor
+from interpreter.commands.commands import Actor
+from interpreter.commands.table import COMMANDS
 from interpreter.console.snapshot import (
     KEPT_EVENTS,
     KEPT_FACTS,
@@ -31,12 +31,12 @@ from interpreter.console.spans import Spans
 from interpreter.console.telemetry import Telemetry
 from interpreter.directions import Direction
 from interpreter.facts_guard.facts import Difference, Fact, FactsChecked
-from interpreter.floor import FloorEvent, FloorEventKind, Played
-from interpreter.follower import Follower
-from interpreter.hold import SOUND_DBFS
+from interpreter.floor.floor import FloorEvent, FloorEventKind, Played
 from interpreter.levels import HANGOVER_FRAMES, SILENCE_DBFS, level_dbfs
-from interpreter.transcript import plain
-from interpreter.watches import Checked
+from interpreter.record.follower import Follower
+from interpreter.record.transcript import plain
+from interpreter.sessions.hold import SOUND_DBFS
+from interpreter.watches.watches import Checked
 from webrtc.room import Levels
 
 UTTERANCE_GAP_S = 1.0

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from interpreter.command_table import COMMANDS, CommandSpec
-from interpreter.commands import argument_schema
+from interpreter.commands.commands import argument_schema
+from interpreter.commands.table import COMMANDS, CommandSpec
 from interpreter.console.protocol import MAX_COMMANDS
 
 STATUS: Mapping[str, int] = {

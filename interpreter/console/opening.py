@@ -10,12 +10,12 @@ from time import time
 
 from duplex_model.contract import Engine
 from interpreter.clock import Clock
+from interpreter.config.engines import Say
 from interpreter.console.desk import Desk, DeskSettings
 from interpreter.console.pages import PAGES_GROUP, found_pages
 from interpreter.console.server import ConsoleServer
 from interpreter.console.settings import ConsolePlan
 from interpreter.console.system import system_facts
-from interpreter.engines import Say
 from interpreter.errors import ConfigError
 
 

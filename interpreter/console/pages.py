@@ -16,8 +16,8 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Protocol
 
-from interpreter.command_table import Standing
-from interpreter.commands import Actor
+from interpreter.commands.commands import Actor
+from interpreter.commands.table import Standing
 from interpreter.console.deltas import Json
 
 PAGES_GROUP = "interpreter.console_pages"

@@ -12,7 +12,7 @@ from typing import Any
 
 from aiohttp import web
 
-from interpreter.command_table import COMMANDS, Standing
+from interpreter.commands.table import COMMANDS, Standing
 from interpreter.console.access import TICKET_S, Access, Pass
 from interpreter.console.deltas import Json, to_json
 from interpreter.console.desk import Desk

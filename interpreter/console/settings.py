@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ssl import SSLContext
 
-from interpreter.command_table import Standing
-from interpreter.config import Config
+from interpreter.commands.table import Standing
+from interpreter.config.config import Config
+from interpreter.config.console import DEFAULT_PORT, OperatorConfig
+from interpreter.config.settings import secret, server_tls
 from interpreter.console.access import MIN_TOKEN_CHARACTERS, Pass
 from interpreter.console.server import ConsoleSettings
-from interpreter.console_config import DEFAULT_PORT, OperatorConfig
 from interpreter.errors import ConfigError
-from interpreter.settings import secret, server_tls
 from webrtc.hosted import HostedSettings, SelfSigned
 from webrtc.hosted.server import certificate_names
 from webrtc.hosted.tls import server_context, utc_now

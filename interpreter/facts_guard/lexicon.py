@@ -18,7 +18,7 @@ import yaml
 from interpreter.facts_guard.numbers import NumberWords
 from interpreter.facts_guard.patterns import Rule, parse_rule
 from interpreter.facts_guard.tokens import Phrases
-from interpreter.spoken_words import fold
+from interpreter.floor.spoken_words import fold
 
 
 @dataclass(frozen=True, kw_only=True)

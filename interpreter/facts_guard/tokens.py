@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from interpreter.spoken_words import fold
+from interpreter.floor.spoken_words import fold
 
 _Value = TypeVar("_Value")
 

@@ -10,9 +10,9 @@ import enum
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from interpreter.audit import EVENT_KIND, check_event
 from interpreter.directions import Direction
 from interpreter.errors import IdentityError
+from interpreter.identity.audit import EVENT_KIND, check_event
 from interpreter.identity.chain import Line, parse_line
 from interpreter.identity.encoding import shown
 from interpreter.identity.heads import (

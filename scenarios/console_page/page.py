@@ -20,12 +20,12 @@ from types import TracebackType
 from typing import Self
 
 from duplex_model.shipped import DEFAULT, shipped_folder
-from interpreter.command_table import Standing
-from interpreter.commands import Actor
+from interpreter.commands.commands import Actor
+from interpreter.commands.table import Standing
+from interpreter.config.settings import cache_dir
 from interpreter.console.deltas import Json
 from interpreter.console.pages import PageAnswer
 from interpreter.errors import BadArgument
-from interpreter.settings import cache_dir
 from scenarios.errors import RunLogError
 from scenarios.outcome import from_json
 from scenarios.replay_command import SCRIPTED

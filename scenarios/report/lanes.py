@@ -8,8 +8,8 @@ from math import inf
 
 import numpy as np
 
-from interpreter.floor import FloorEventKind
-from interpreter.transcript import Mark
+from interpreter.floor.floor import FloorEventKind
+from interpreter.record.transcript import Mark
 from scenarios.run_log import FloorMoment, RunLog, original_sound, rendering_sound
 from webrtc.room import SAMPLE_RATE_HZ, Pcm
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from interpreter.spoken_words import words_of
+from interpreter.floor.spoken_words import words_of
 from scenarios.run_log import HeardWord, Rendering, RunLog, SaidUtterance
 from scenarios.timeline import Kind
 

@@ -29,7 +29,7 @@ import numpy as np
 import soundfile  # type: ignore[import-untyped]
 
 from duplex_model.contract import Pcm
-from interpreter.voice_model import VoiceModel
+from interpreter.ears.voice_model import VoiceModel
 from scenarios.errors import RunLogError
 from scenarios.run_files import read_sound
 from scenarios.scores import bench_v1, bench_v15

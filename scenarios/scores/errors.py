@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from interpreter.facts_guard.facts import DifferenceKind
-from interpreter.spoken_words import words_of
+from interpreter.floor.spoken_words import words_of
 from scenarios.errors import RunLogError
 from scenarios.run_log import RunLog, SaidUtterance, Unit
 from scenarios.scores.alignment import IMPOSSIBLE, Alignment, to_render

@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from interpreter.floor import FloorEventKind
+from interpreter.floor.floor import FloorEventKind
 from scenarios.run_log import FloorMoment, Rendering, RunLog, SaidUtterance
 from scenarios.scores.bench_v15 import merged
 from scenarios.scores.score import Score, median, not_scored, quantile, share

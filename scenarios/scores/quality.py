@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from duplex_model.contract import SAMPLE_RATE_HZ, Pcm
-from interpreter.spoken_words import words_of
+from interpreter.floor.spoken_words import words_of
 from scenarios.run_log import RunLog, rendering_sound
 from scenarios.scores.alignment import AlignedRun, Alignment, to_render
 from scenarios.scores.score import Score, Values, not_scored, ratio, statistic

@@ -15,8 +15,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from interpreter.floor import FloorEventKind
-from interpreter.spoken_words import words_of
+from interpreter.floor.floor import FloorEventKind
+from interpreter.floor.spoken_words import words_of
 from scenarios.run_log import HeardWord, Rendering, RunLog
 from scenarios.scores.alignment import IMPOSSIBLE, AlignedRun, Alignment
 from scenarios.scores.score import Score, count, not_scored

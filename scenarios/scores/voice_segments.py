@@ -12,7 +12,7 @@ import numpy as np
 import soxr  # type: ignore[import-untyped]
 
 from duplex_model.contract import Pcm
-from interpreter.voice_model import HOP_SAMPLES, MODEL_RATE_HZ, VoiceModel, VoiceState
+from interpreter.ears.voice_model import HOP_SAMPLES, MODEL_RATE_HZ, VoiceModel, VoiceState
 from scenarios.voicing import Span
 
 ON, OFF = 0.5, 0.35

@@ -17,9 +17,9 @@ from collections.abc import Callable
 import numpy as np
 
 from duplex_model.contract import FRAME_S, FRAME_SAMPLES, Pcm
-from interpreter.echo import EchoCanceller
-from interpreter.voice_activity import VoiceActivity
-from interpreter.voice_model import VoiceModel
+from interpreter.ears.echo import EchoCanceller
+from interpreter.ears.voice_activity import VoiceActivity
+from interpreter.ears.voice_model import VoiceModel
 from tests.bench import machine
 from tests.interpreter.echo_paths import (
     GRIDS_APART_S,

@@ -3,11 +3,11 @@
     python -m tests.bench.floor
 
 Clips by espeak-ng in all its voices, several rates, levels and backgrounds, over a rendering without pauses; Silero
-listens; each clip comes at three places within a frame. Without words, a voice is judged by its length alone or by its
-sound as well (`interpreter/backchannel_sound.py`), which is what a meeting does; with words, a transcription lane has
-written each word 0.3 s after its end. Times are from the first sound of a clip as it was captured, 30 ms of network and
-a cushion of 10 ms included. "Stop" is silence, whatever the clip was meant for. The last column counts the clips that
-last 0.8 s or more.
+listens; each clip comes at three places within a frame. Without words, a voice is judged by its length alone or by
+its sound as well (`interpreter/ears/backchannel_sound.py`), which is what a meeting does; with words, a transcription
+lane has written each word 0.3 s after its end. Times are from the first sound of a clip as it was captured, 30 ms of
+network and a cushion of 10 ms included. "Stop" is silence, whatever the clip was meant for. The last column counts
+the clips that last 0.8 s or more.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from interpreter.voice_model import VoiceModel
+from interpreter.ears.voice_model import VoiceModel
 from scenarios.speech import Speaker
 from scenarios.stimuli import Clip, clip_set, noise_clips
 from scenarios.timeline import Kind

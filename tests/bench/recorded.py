@@ -20,7 +20,7 @@ import soundfile  # type: ignore[import-untyped]
 import soxr  # type: ignore[import-untyped]
 
 from duplex_model.contract import SAMPLE_RATE_HZ
-from interpreter.voice_model import VoiceModel
+from interpreter.ears.voice_model import VoiceModel
 from scenarios.speech import LEVEL_DBFS, Speaker
 from scenarios.voicing import active_level_dbfs, voiced_spans
 from tests.bench import machine

@@ -10,9 +10,9 @@ from functools import partial
 from duplex_model.process import EngineProcess
 from duplex_model.spec import EngineSpec
 from interpreter.clock import MonotonicClock
-from interpreter.interpretation import InterpretationSettings
-from interpreter.meeting import Meeting
-from interpreter.meeting_settings import DEFAULT_ROLE, MeetingSettings
+from interpreter.interpretation.interpretation import InterpretationSettings
+from interpreter.meeting.meeting import Meeting
+from interpreter.meeting.settings import DEFAULT_ROLE, MeetingSettings
 from interpreter.metrics import Stage
 from interpreter.roles.assignment import RoleAssignment
 from interpreter.roles.library import load_library

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from duplex_model.contract import FRAME_S
 from duplex_model.spec import EngineSpec
-from interpreter.voice_model import VoiceModel
+from interpreter.ears.voice_model import VoiceModel
 from tests.browser import stimuli
 from tests.browser.chromium import Participant, participant
 from tests.browser.hosted import HostedMeeting, hosted_meeting, join, kept_time, path_alone, wait_until

@@ -11,9 +11,9 @@ import pytest
 
 from duplex_model.contract import FRAME_S, TickGrid
 from duplex_model.spec import EngineSpec
-from interpreter.cushion import CushionSettings
 from interpreter.metrics import Stage
-from interpreter.mixing import LIMIT_DELAY_S
+from interpreter.mixing.cushion import CushionSettings
+from interpreter.mixing.mixing import LIMIT_DELAY_S
 from tests.browser import stimuli
 from tests.browser.chromium import Participant, participant
 from tests.browser.hosted import HostedMeeting, hosted_meeting, join, kept_time, wait_until

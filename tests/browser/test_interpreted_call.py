@@ -21,9 +21,9 @@ from duplex_model.training.evaluation.scores import word_errors, words_of
 from duplex_model.training.grammar import Pair, load_grammar
 from duplex_model.training.split import held_out, held_out_productions
 from interpreter.__main__ import main
-from interpreter.meeting_settings import MeetingSettings
+from interpreter.meeting.settings import MeetingSettings
 from interpreter.metrics import Stage
-from interpreter.record import RecordSettings
+from interpreter.record.record import RecordSettings
 from tests.browser import stimuli
 from tests.browser.chromium import Participant, participant
 from tests.browser.hosted import HostedMeeting, hosted_meeting, join, kept_time, wait_until

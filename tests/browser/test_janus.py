@@ -13,9 +13,9 @@ from duplex_model.process import EngineProcess
 from duplex_model.spec import EngineSpec
 from interpreter.channels import Channel
 from interpreter.clock import MonotonicClock
-from interpreter.language_assignment import assign_languages
-from interpreter.meeting import Meeting
-from interpreter.meeting_settings import MeetingSettings
+from interpreter.interpretation.language_assignment import assign_languages
+from interpreter.meeting.meeting import Meeting
+from interpreter.meeting.settings import MeetingSettings
 from interpreter.people import PersonPattern
 from tests.browser import stimuli
 from tests.browser.chromium import Participant, participant

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from interpreter.command_table import COMMANDS, CommandSpec, Standing
-from interpreter.commands import usage
+from interpreter.commands.commands import usage
+from interpreter.commands.table import COMMANDS, CommandSpec, Standing
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = {

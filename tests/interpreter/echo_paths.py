@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from duplex_model.contract import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ, Pcm
-from interpreter.echo import Cleaned, EchoCanceller
-from interpreter.voice_activity import VoiceActivity
-from interpreter.voice_model import VoiceModel
+from interpreter.ears.echo import Cleaned, EchoCanceller
+from interpreter.ears.voice_activity import VoiceActivity
+from interpreter.ears.voice_model import VoiceModel
 from tests.browser import stimuli
 from webrtc import timescale
 

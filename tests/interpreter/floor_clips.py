@@ -18,15 +18,15 @@ from math import inf
 import numpy as np
 
 from duplex_model.contract import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ, Pcm
-from interpreter.cushion import CushionSettings
 from interpreter.directions import Direction
-from interpreter.ear import Ear
-from interpreter.floor import FloorEventKind, FloorMode, FloorSettings, Talk
-from interpreter.floors import FloorPolicy, Floors
-from interpreter.hold import Said
-from interpreter.mixing import LIMIT_DELAY_S
-from interpreter.voice_activity import Voice
-from interpreter.voice_model import VoiceModel
+from interpreter.ears.ear import Ear
+from interpreter.ears.voice_activity import Voice
+from interpreter.ears.voice_model import VoiceModel
+from interpreter.floor.floor import FloorEventKind, FloorMode, FloorSettings, Talk
+from interpreter.floor.floors import FloorPolicy, Floors
+from interpreter.mixing.cushion import CushionSettings
+from interpreter.mixing.mixing import LIMIT_DELAY_S
+from interpreter.sessions.hold import Said
 from scenarios.speech import VOICES
 from scenarios.stimuli import Clip, NoiseClip
 from scenarios.timeline import Say

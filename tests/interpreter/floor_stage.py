@@ -9,7 +9,8 @@ from math import inf
 import numpy as np
 
 from duplex_model.contract import FRAME_S, FRAME_SAMPLES, Pcm
-from interpreter.floor import (
+from interpreter.ears.voice_activity import Voice
+from interpreter.floor.floor import (
     DirectionFloor,
     FloorEvent,
     FloorEventKind,
@@ -19,8 +20,7 @@ from interpreter.floor import (
     Situation,
     Talk,
 )
-from interpreter.hold import NOTHING, Said
-from interpreter.voice_activity import Voice
+from interpreter.sessions.hold import NOTHING, Said
 
 Spans = Sequence[tuple[float, float]]
 """Seconds from, seconds to."""

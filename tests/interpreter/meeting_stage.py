@@ -23,18 +23,18 @@ from duplex_model.contract import (
     TickGrid,
 )
 from interpreter.clock import ManualClock
-from interpreter.command_table import Standing
-from interpreter.commands import Actor
-from interpreter.control import Answer
-from interpreter.follower import Follower
-from interpreter.interpretation import InterpretationSettings
-from interpreter.meeting import Meeting
-from interpreter.meeting_settings import MeetingSettings
-from interpreter.memory_file import MemoryFile
-from interpreter.record import RecordSettings
+from interpreter.commands.commands import Actor
+from interpreter.commands.control import Answer
+from interpreter.commands.memory_file import MemoryFile
+from interpreter.commands.table import Standing
+from interpreter.ears.voice_model import VoiceModel, VoiceState
+from interpreter.interpretation.interpretation import InterpretationSettings
+from interpreter.meeting.meeting import Meeting
+from interpreter.meeting.settings import MeetingSettings
+from interpreter.record.follower import Follower
+from interpreter.record.record import RecordSettings
 from interpreter.roles.assignment import RoleAssignment
 from interpreter.roles.library import load_library
-from interpreter.voice_model import VoiceModel, VoiceState
 from tests.fakes import FRAME_S, Ear, FakeRoom, ToneTrack, tone
 from tests.interpreter.engines import PuppetEngine, PuppetSession
 from webrtc.room import Caption, CaptionKind, Listening

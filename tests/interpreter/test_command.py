@@ -21,7 +21,7 @@ import pytest
 from duplex_model import shipped
 from interpreter.__main__ import main, parser_with
 from interpreter.check import CHECKS, check
-from interpreter.config import (
+from interpreter.config.config import (
     Config,
     EngineConfig,
     FurtherEngineConfig,
@@ -29,11 +29,11 @@ from interpreter.config import (
     PersonRole,
     ServerConfig,
 )
-from interpreter.console_config import ConsoleConfig, OperatorConfig
-from interpreter.engines import Say
+from interpreter.config.console import ConsoleConfig, OperatorConfig
+from interpreter.config.engines import Say
 from interpreter.errors import IncompleteInstallation
 from interpreter.identity.keys import IdentityKey
-from interpreter.loopback_call import ECHO_MS, chirp, find_chirps
+from interpreter.meeting.loopback_call import ECHO_MS, chirp, find_chirps
 from tests.duplex_model.tiny_checkpoint import spectral_config, write_spectral_checkpoint
 
 COMMAND = [sys.executable, "-m", "interpreter"]

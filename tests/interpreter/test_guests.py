@@ -12,12 +12,12 @@ import pytest
 
 from duplex_model.contract import TickGrid
 from interpreter.clock import ManualClock
-from interpreter.config import Config, MeetingConfig
+from interpreter.config.config import Config, MeetingConfig
+from interpreter.config.engines import Say
 from interpreter.console.desk import Desk, DeskSettings
-from interpreter.engines import Say
 from interpreter.errors import ConfigError, InterpreterError
 from interpreter.guests import Guests
-from interpreter.join import Place
+from interpreter.join.join import Place
 from tests.fakes import FRAME_S, FakeRoom, ToneTrack
 from tests.interpreter.meeting_stage import ANA_HZ, BEN_HZ, LIBRARY, StageEngine
 from webrtc.errors import Refused
@@ -85,7 +85,7 @@ async def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIte
         at.rooms.append(Ward(at.refuses))
         return Place(room=at.rooms[-1], found=())
 
-    monkeypatch.setattr("interpreter.join.ROOMS", {"https": find})
+    monkeypatch.setattr("interpreter.join.join.ROOMS", {"https": find})
     async with guests:
         yield at
 

@@ -18,7 +18,7 @@ import pytest
 
 from duplex_model.contract import SayCapability, TickGrid
 from interpreter.clock import ManualClock
-from interpreter.config import (
+from interpreter.config.config import (
     Config,
     EngineConfig,
     FurtherEngineConfig,
@@ -27,14 +27,14 @@ from interpreter.config import (
     RoomConfig,
     ServerConfig,
 )
-from interpreter.cost import CostMeter, Price
+from interpreter.config.engines import first_of
 from interpreter.directions import Direction
-from interpreter.engines import first_of
 from interpreter.errors import ConfigError
 from interpreter.holding import bill, stop_signals, take_leave, tell_preparing
 from interpreter.identity.keys import IdentityKey, key_set
-from interpreter.meeting import Meeting
-from interpreter.meeting_settings import MeetingSettings, default_interpretation
+from interpreter.meeting.meeting import Meeting
+from interpreter.meeting.settings import MeetingSettings, default_interpretation
+from interpreter.record.cost import CostMeter, Price
 from interpreter.roles.library import standard_scripts
 from interpreter.run import run
 from tests.fakes import FRAME_S, Ear, FakeRoom, amplitude

@@ -16,7 +16,7 @@ import aiohttp
 import numpy as np
 import pytest
 
-from interpreter.config import (
+from interpreter.config.config import (
     Config,
     EngineConfig,
     JitsiConfig,
@@ -25,14 +25,14 @@ from interpreter.config import (
     PersonLanguage,
     ServerConfig,
 )
-from interpreter.config_file import parse_config
-from interpreter.engines import first_of
+from interpreter.config.engines import first_of
+from interpreter.config.file import parse_config
+from interpreter.config.settings import meeting_settings, translate_settings
 from interpreter.errors import ConfigError
 from interpreter.facts_guard.lexicon import lexicon_of
-from interpreter.meeting import Meeting
+from interpreter.meeting.meeting import Meeting
 from interpreter.metrics import Count
 from interpreter.serve_jitsi import LANGUAGE_HEADER, ROLE_HEADER, MeetingsSettings, serve_jitsi
-from interpreter.settings import meeting_settings, translate_settings
 from tests.fakes import amplitude, tone
 from tests.jitsi_bridge import Bridge, Synthetic
 from webrtc.errors import LocalError, Refused

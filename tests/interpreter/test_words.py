@@ -8,12 +8,12 @@ import string
 import numpy as np
 import pytest
 
-from interpreter import notices
-from interpreter.captions import MAX_CHARACTERS, PAUSE_TICKS, CaptionWriter
 from interpreter.directions import Direction
+from interpreter.interpretation import notices
+from interpreter.interpretation.captions import MAX_CHARACTERS, PAUSE_TICKS, CaptionWriter
+from interpreter.interpretation.notices import Person, notices_for
 from interpreter.levels import HANGOVER_FRAMES, SILENCE_DBFS, Meter, level_dbfs
-from interpreter.notices import Person, notices_for
-from interpreter.sessions import SessionState
+from interpreter.sessions.sessions import SessionState
 from tests.fakes import tone
 from webrtc.room import Caption, NoticeLevel
 

@@ -17,14 +17,14 @@ import numpy as np
 
 from duplex_model.contract import TickGrid
 from interpreter.channels import Channel
-from interpreter.chat_commands import named_in
 from interpreter.clock import MonotonicClock
+from interpreter.commands.chat import named_in
 from interpreter.directions import Direction
-from interpreter.language_assignment import assign_languages
-from interpreter.meeting import Meeting
-from interpreter.meeting_settings import MeetingSettings, default_interpretation
+from interpreter.ears.voice_model import VoiceModel, VoiceState
+from interpreter.interpretation.language_assignment import assign_languages
+from interpreter.meeting.meeting import Meeting
+from interpreter.meeting.settings import MeetingSettings, default_interpretation
 from interpreter.people import PersonPattern
-from interpreter.voice_model import VoiceModel, VoiceState
 from tests.interpreter.engines import PuppetEngine, PuppetSession, hum
 from tests.jitsi.client import Person
 from tests.jitsi.rtp import tone_db

@@ -14,9 +14,9 @@ import pytest
 
 from interpreter.__main__ import main
 from interpreter.check import CHECKS, check
-from interpreter.config import Config
-from interpreter.config_file import parse_config
-from interpreter.join import join
+from interpreter.config.config import Config
+from interpreter.config.file import parse_config
+from interpreter.join.join import join
 from tests.jitsi.server import JitsiServer, jitsi_server
 from webrtc.errors import Refused
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from interpreter.record.transcript import Mark
 from interpreter.roles.library import load_library
-from interpreter.transcript import Mark
 from interpreter.yaml_file import parse_yaml
 from scenarios.plan import Moments
 from scenarios.replay import Replayed

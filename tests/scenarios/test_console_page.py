@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from interpreter.command_table import Standing
-from interpreter.commands import Actor
+from interpreter.commands.commands import Actor
+from interpreter.commands.table import Standing
 from interpreter.console.pages import PAGES_GROUP
 from interpreter.errors import BadArgument
 from scenarios.console_page.page import KEPT_RUNS, RunShown, ScenariosPage, open_page

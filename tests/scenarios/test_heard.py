@@ -8,7 +8,7 @@ import pytest
 from duplex_model.contract import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ
 from interpreter.clock import ManualClock
 from interpreter.directions import Direction
-from interpreter.floor import Played
+from interpreter.floor.floor import Played
 from scenarios.cast_script import CastScript, Spoken
 from scenarios.heard import SETTLED_S, Heard
 from scenarios.live_track import LiveTrack

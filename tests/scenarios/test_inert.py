@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from interpreter.floor import FloorEventKind
+from interpreter.floor.floor import FloorEventKind
 from scenarios.faults import Fault
 from scenarios.inert import is_inert
 from scenarios.replay import role_of

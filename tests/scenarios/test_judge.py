@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from interpreter.floor import FloorEventKind
-from interpreter.transcript import Mark
+from interpreter.floor.floor import FloorEventKind
+from interpreter.record.transcript import Mark
 from scenarios.judge import judge
 from scenarios.replay import Replayed
 from scenarios.run_log import FloorMoment, GivenCommand, HeardWord, mix_sound, rendering_sound

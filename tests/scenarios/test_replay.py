@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from interpreter.floor import FloorEventKind
+from interpreter.floor.floor import FloorEventKind
 from scenarios.outcome import Outcome, Result, to_json
 from scenarios.run_log import to_json as log_json
 from scenarios.schema import PACKAGED, load_scenario

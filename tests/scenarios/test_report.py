@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from interpreter.floor import FloorEventKind
+from interpreter.floor.floor import FloorEventKind
 from scenarios.judge import Verdict
 from scenarios.outcome import Outcome
 from scenarios.report.lanes import timeline

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interpreter.facts_guard.facts import FactKind
-from interpreter.floor import FloorEventKind
-from interpreter.transcript import Mark
+from interpreter.floor.floor import FloorEventKind
+from interpreter.record.transcript import Mark
 from scenarios.errors import RunLogError
 from scenarios.run_files import read_run, read_sound, write_run
 from scenarios.run_log import (

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from duplex_model.contract import Pcm
-from duplex_model.training.recogniser import HOP_SAMPLES, WINDOW_SAMPLES, mel_filters
+from duplex_model.training.speech.mel import HOP_SAMPLES, WINDOW_SAMPLES, mel_filters
 from duplex_model.training.speech.phones import PHONES
 
 MELS = 40

@@ -24,10 +24,10 @@ from duplex_model.training.dialogues.dialogue import (
     Turn,
 )
 from duplex_model.training.dialogues.roles import Mode, load_roles
+from duplex_model.training.dialogues.spelling import UNSURE
 from duplex_model.training.dialogues.timeline import first_frame_after, frame_at, samples
 from duplex_model.training.grammar.pair import Language, Pair
 from duplex_model.training.speech.tts import SpeakingVoice
-from duplex_model.training.vocabulary import UNSURE
 
 PAUSE_S = 0.72
 """After which the consecutive interpreter writes its first word; it is heard a frame later."""

@@ -18,7 +18,7 @@ from torch import Tensor
 from duplex_model.config import TEXT_TOKENS
 from duplex_model.contract import FRAME_SAMPLES, Pcm
 from duplex_model.training.dialogues.dialogue import Dialogue
-from duplex_model.training.vocabulary import Spelling
+from duplex_model.training.dialogues.spelling import Spelling
 
 Encode = Callable[[Tensor], Tensor]
 """Pcm [B, 1, 1920 T] -> codes [B, codebooks, T]."""

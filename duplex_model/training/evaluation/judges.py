@@ -19,6 +19,7 @@ import numpy as np
 import soxr  # type: ignore[import-untyped]
 
 from duplex_model.contract import SAMPLE_RATE_HZ, Pcm
+from duplex_model.training.evaluation.phone_reader import Recogniser, phone_errors, phones_of
 from duplex_model.training.evaluation.scores import (
     Errors,
     Estimate,
@@ -30,7 +31,6 @@ from duplex_model.training.evaluation.scores import (
 from duplex_model.training.evaluation.voice_identity import VoiceBook
 from duplex_model.training.grammar import Grammar, Pair
 from duplex_model.training.grammar.pair import Language
-from duplex_model.training.recogniser import Recogniser, phone_errors, phones_of
 from duplex_model.training.speech.tts import SpeakingVoice, TtsError, Utterance, synthesise
 from duplex_model.training.split import is_training
 

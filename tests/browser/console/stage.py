@@ -16,15 +16,15 @@ from playwright.async_api import Page, async_playwright
 from duplex_model.process import EngineProcess
 from duplex_model.spec import EngineSpec
 from interpreter.clock import MonotonicClock
-from interpreter.command_table import Standing
+from interpreter.commands.memory_file import MemoryFile
+from interpreter.commands.table import Standing
 from interpreter.console.access import Pass
 from interpreter.console.desk import Desk, DeskSettings, OpenRoom
 from interpreter.console.server import ConsoleServer, ConsoleSettings
 from interpreter.console.system import system_facts
-from interpreter.meeting import Meeting
-from interpreter.meeting_settings import MeetingSettings, default_interpretation
-from interpreter.memory_file import MemoryFile
-from interpreter.record import RecordSettings
+from interpreter.meeting.meeting import Meeting
+from interpreter.meeting.settings import MeetingSettings, default_interpretation
+from interpreter.record.record import RecordSettings
 from interpreter.roles.library import load_library
 from tests.browser.chromium import EXECUTABLE
 from tests.browser.console.visit import Scribe, visit

@@ -15,7 +15,7 @@ import pytest
 from duplex_model.shipped import DEFAULT
 from duplex_model.spec import EngineSpec
 from interpreter.console.snapshot import DirectionState, Lamp, RoomState
-from interpreter.record import RecordSettings
+from interpreter.record.record import RecordSettings
 from interpreter.roles.library import load_library
 from tests.browser import stimuli
 from tests.browser.chromium import Participant, Recording

@@ -20,8 +20,8 @@ from duplex_model.training.grammar.pair import Language
 from duplex_model.training.speech.phones import PHONES
 from duplex_model.training.speech.speaking_voices import source_voices
 from duplex_model.training.split import normal_form, text_held_out
-from interpreter.backchannel_model import BackchannelModel
-from interpreter.backchannels import is_backchannel
+from interpreter.ears.backchannel_model import BackchannelModel
+from interpreter.floor.backchannels import is_backchannel
 from scenarios.speech import VOICES, Speaker
 from scenarios.stimuli import clip_set
 from scenarios.timeline import Kind

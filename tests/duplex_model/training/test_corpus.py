@@ -22,7 +22,8 @@ from duplex_model.training.corpus import (
     write_shard,
 )
 from duplex_model.training.dialogues.rows import NAMES
-from duplex_model.training.vocabulary import Spelling, train_vocabulary
+from duplex_model.training.dialogues.spelling import Spelling
+from duplex_model.training.vocabulary import train_vocabulary
 from tests.duplex_model.training.composing import MATERIALS, PAIRS
 from tests.duplex_model.training.test_rows import encode
 

@@ -12,7 +12,7 @@ from duplex_model.speech import HUSH_FRAMES
 from duplex_model.training.dialogues.dialogue import FACT_WEIGHT, MARGIN_S, Dialogue, Turn, fact_weights
 from duplex_model.training.dialogues.kinds import KINDS, PAUSE_S, STOP_FRAMES, UNSURE_S, compose
 from duplex_model.training.dialogues.roles import Mode, load_roles
-from duplex_model.training.vocabulary import UNSURE
+from duplex_model.training.dialogues.spelling import UNSURE
 from tests.duplex_model.training.composing import CLOSED, MATERIALS, PAIRS, pieces
 
 SEEDS = range(30)

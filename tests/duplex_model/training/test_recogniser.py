@@ -12,22 +12,16 @@ import torch
 
 from duplex_model.contract import SAMPLE_RATE_HZ, Pcm
 from duplex_model.errors import CheckpointError
-from duplex_model.training.recogniser import (
+from duplex_model.training.evaluation.phone_reader import (
     BLANK,
-    MELS,
-    Heard,
     Recogniser,
-    frames_of,
-    learning_rate,
     load,
-    log_mel,
-    loss_of,
-    mel_filters,
     phone_errors,
     phones_of,
     save,
-    train,
 )
+from duplex_model.training.recogniser import Heard, frames_of, learning_rate, loss_of, train
+from duplex_model.training.speech.mel import MELS, log_mel, mel_filters
 from duplex_model.training.speech.tts import PHONES, Timed, Utterance
 
 TONES_HZ = {1: 300.0, 2: 700.0, 3: 1500.0, 4: 3000.0}

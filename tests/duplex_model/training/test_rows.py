@@ -14,7 +14,8 @@ from duplex_model.training.dialogues.dialogue import Dialogue, OwnWord
 from duplex_model.training.dialogues.kinds import KINDS, compose
 from duplex_model.training.dialogues.roles import Mode
 from duplex_model.training.dialogues.rows import NO_WORD, heard_word_row, rows_of, speaking, text_rows
-from duplex_model.training.vocabulary import UNSURE, Spelling, train_vocabulary
+from duplex_model.training.dialogues.spelling import UNSURE, Spelling
+from duplex_model.training.vocabulary import train_vocabulary
 from tests.duplex_model.training.composing import CLOSED, EVERYDAY, MATERIALS, PAIRS
 
 SILENCE = (0, 0)

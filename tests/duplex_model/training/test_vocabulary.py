@@ -10,9 +10,10 @@ from duplex_model.prompt import tagged_role
 from duplex_model.shipped import DEFAULT, NONE_SHIPPED, shipped_folder
 from duplex_model.text import TextTokenizer
 from duplex_model.training.dialogues.roles import load_roles
+from duplex_model.training.dialogues.spelling import UNSURE, Spelling
 from duplex_model.training.grammar import CLOSED, load_grammar
 from duplex_model.training.split import is_training
-from duplex_model.training.vocabulary import UNSURE, Spelling, main, training_sentences
+from duplex_model.training.vocabulary import main, training_sentences
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from typing import Any
 from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType
 
 from interpreter.clock import ManualClock
-from interpreter.command_table import Standing
+from interpreter.commands.table import Standing
 from interpreter.console.access import Pass
 from interpreter.console.desk import Desk, DeskSettings, Join, OpenRoom
 from interpreter.console.ledger import Ledger

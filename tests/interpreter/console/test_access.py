@@ -6,9 +6,9 @@ from itertools import count
 
 import pytest
 
-from interpreter.audit import token_hash
-from interpreter.command_table import Standing
+from interpreter.commands.table import Standing
 from interpreter.console.access import MAX_TICKETS, TICKET_S, Access, Pass
+from interpreter.identity.audit import token_hash
 
 EVA = Pass(name="Eva", standing=Standing.OPERATOR, token="eva-token-0123456789")
 VERA = Pass(name="Vera", standing=Standing.VIEWER, token="vera-token-0123456789")

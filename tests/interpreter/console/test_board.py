@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from interpreter.command_table import Standing
-from interpreter.commands import Actor
+from interpreter.commands.commands import Actor
+from interpreter.commands.table import Standing
 from interpreter.console.snapshot import Lamp, RoomState
 from tests.interpreter.console.console_stage import Consoles, console
 from tests.interpreter.meeting_stage import ANA_HZ, BEN_HZ

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from interpreter.command_table import Standing
-from interpreter.config import Config, ServerConfig
-from interpreter.config_file import parse_config
+from interpreter.commands.table import Standing
+from interpreter.config.config import Config, ServerConfig
+from interpreter.config.console import ConsoleConfig, OperatorConfig, with_console_options
+from interpreter.config.file import parse_config
 from interpreter.console.settings import console_plan, is_loopback
-from interpreter.console_config import ConsoleConfig, OperatorConfig, with_console_options
 from interpreter.errors import ConfigError
 
 ENVIRON = {

@@ -15,12 +15,12 @@ from typing import Any, Self
 import pytest
 
 from duplex_model.contract import SayCapability
-from interpreter.command_table import EXPORTS, Standing
-from interpreter.commands import Actor
+from interpreter.commands.commands import Actor
+from interpreter.commands.table import EXPORTS, Standing
 from interpreter.console.deltas import Json
 from interpreter.console.pages import PageAnswer
 from interpreter.errors import BadArgument, ConfigError
-from interpreter.record import RecordSettings
+from interpreter.record.record import RecordSettings
 from tests.interpreter.console.console_stage import ADMIN, OPERATOR, VIEWER, Consoles, console
 from tests.interpreter.meeting_stage import ANA_HZ, BEN_HZ, NOTICE_FRAMES
 

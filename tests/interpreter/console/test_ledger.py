@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 
 from duplex_model.contract import FRAME_SAMPLES, StepTiming
-from interpreter.command_table import Standing
-from interpreter.commands import Actor
+from interpreter.commands.commands import Actor
+from interpreter.commands.table import Standing
 from interpreter.console.ledger import Ledger, key_of
 from interpreter.console.snapshot import KEPT_EVENTS, KEPT_PIECES, KEPT_S, Event, Mark
 from interpreter.console.telemetry import Telemetry
 from interpreter.directions import Direction
 from interpreter.facts_guard.guard import FactsGuard
-from interpreter.floor import FloorEvent, FloorEventKind, Played
-from interpreter.glossary_watch import Term, TermMissed
-from interpreter.watches import Checked
+from interpreter.floor.floor import FloorEvent, FloorEventKind, Played
+from interpreter.watches.glossary import Term, TermMissed
+from interpreter.watches.watches import Checked
 from tests.fakes import tone
 from webrtc.room import Levels
 

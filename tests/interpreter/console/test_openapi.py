@@ -8,11 +8,11 @@ import jsonschema
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from interpreter.command_table import COMMANDS
+from interpreter.commands.table import COMMANDS
 from interpreter.console.openapi import STATUS, describe_api
 from tests.interpreter.console.console_stage import OPERATOR, console
+from tests.interpreter.meeting.test_meeting_commands import example
 from tests.interpreter.meeting_stage import ANA_HZ, BEN_HZ
-from tests.interpreter.test_meeting_commands import example
 
 API = describe_api("1.2.3")
 

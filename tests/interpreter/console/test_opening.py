@@ -16,9 +16,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from interpreter.config import Config, EngineConfig, MeetingConfig, RoomConfig, ServerConfig
-from interpreter.console_config import DEFAULT_PORT, ConsoleConfig, OperatorConfig
-from interpreter.engines import first_of
+from interpreter.config.config import Config, EngineConfig, MeetingConfig, RoomConfig, ServerConfig
+from interpreter.config.console import DEFAULT_PORT, ConsoleConfig, OperatorConfig
+from interpreter.config.engines import first_of
 from interpreter.errors import ConfigError
 from interpreter.run import run
 from tests.interpreter.test_run import BOTH_WAYS, Told

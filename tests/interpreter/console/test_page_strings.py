@@ -8,11 +8,11 @@ from typing import get_args
 
 import pytest
 
-from interpreter.command_table import COMMANDS
+from interpreter.commands.table import COMMANDS
 from interpreter.console.server import STATIC
 from interpreter.console.snapshot import Lamp
 from interpreter.facts_guard.facts import FactKind
-from interpreter.record import Stored
+from interpreter.record.record import Stored
 from interpreter.roles.role import ScriptId
 
 SCRIPTS = {path.name: path.read_text(encoding="utf-8") for path in STATIC.glob("*.js")}

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interpreter.command_table import COMMANDS, Standing
-from interpreter.commands import Actor, invoke
+from interpreter.commands.commands import Actor, invoke
+from interpreter.commands.table import COMMANDS, Standing
 from interpreter.console import protocol, snapshot
 from interpreter.console.openapi import STATUS
 from interpreter.console.protocol import (

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, WSServerHandshakeError
 
-from interpreter.command_table import COMMANDS, Standing
+from interpreter.commands.table import COMMANDS, Standing
 from interpreter.console.outbox import OUTBOX_MESSAGES
 from interpreter.console.protocol import MAX_MESSAGE_BYTES, Gone
 from interpreter.console.server import SECURITY_HEADERS, SUBPROTOCOL

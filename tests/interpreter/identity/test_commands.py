@@ -12,8 +12,8 @@ import pytest
 import soundfile
 
 from interpreter.__main__ import main
-from interpreter.audit import AuditLog
 from interpreter.errors import IdentityError
+from interpreter.identity.audit import AuditLog
 from interpreter.identity.files import LineFile
 from interpreter.identity.keys import key_set
 from tests.interpreter.identity.sealed import ANA_EN, BEN_ES, KEY, OTHER_KEY, two_directions

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from interpreter.audit import AuditLog
 from interpreter.errors import IdentityError
+from interpreter.identity.audit import AuditLog
 from interpreter.identity.chain import Sealer, parse_line
 from interpreter.identity.commands import read_lines, words_of
 from interpreter.identity.encoding import to_base64url

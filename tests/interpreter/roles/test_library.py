@@ -16,7 +16,7 @@ from duplex_model.shipped import shipped_folder
 from duplex_model.voice_library import list_voices
 from interpreter.errors import ConfigError
 from interpreter.facts_guard.facts import FactKind
-from interpreter.floor import AfterInterruption
+from interpreter.floor.floor import AfterInterruption
 from interpreter.roles.assignment import assign_roles
 from interpreter.roles.library import PACKAGED, load_library, load_role, parse_role, user_folder
 from interpreter.roles.listing import describe_role, describe_roles

@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from interpreter.floor import FloorEventKind
+from interpreter.floor.floor import FloorEventKind
 from scenarios.run_log import (
     FloorMoment,
     HeardWord,

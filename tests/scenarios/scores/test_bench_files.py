@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from interpreter.voice_model import VoiceModel
+from interpreter.ears.voice_model import VoiceModel
 from scenarios.errors import RunLogError
 from scenarios.scores import bench_v1
 from scenarios.scores.bench_files import Mode, Task, read_histograms, score_folder

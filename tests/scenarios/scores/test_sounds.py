@@ -9,8 +9,8 @@ import pytest
 import soxr  # type: ignore[import-untyped]
 
 from duplex_model.contract import FRAME_SAMPLES, SAMPLE_RATE_HZ, Pcm
-from interpreter.mixing import Duck, Ducking, Limit, duck, limit
-from interpreter.voice_model import VoiceModel
+from interpreter.ears.voice_model import VoiceModel
+from interpreter.mixing.mixing import Duck, Ducking, Limit, duck, limit
 from scenarios.run_log import RunLog, mix_sound, original_sound, rendering_sound
 from scenarios.scores import mix
 from scenarios.scores.score import Score

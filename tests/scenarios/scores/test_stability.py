@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from interpreter.floor import FloorEventKind
+from interpreter.floor.floor import FloorEventKind
 from scenarios.run_log import FloorMoment, HeardWord, RunLog, SpokenWord
 from scenarios.scores import stability
 from scenarios.scores.alignment import aligned_run

@@ -1,0 +1,1 @@
+"""Files and options, checked, and what they mean to a meeting."""

@@ -1,0 +1,1 @@
+"""When and how loud a rendering is heard."""

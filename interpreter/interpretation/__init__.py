@@ -1,0 +1,1 @@
+"""Who is interpreted for whom: all of a meeting but its sound."""

@@ -1,0 +1,1 @@
+"""The interpreter as a guest in rooms of others."""

@@ -1,0 +1,1 @@
+"""A meeting: the interpretation with its sound, driven in time."""

@@ -1,0 +1,1 @@
+"""What the interpreter says in its own name: when, to whom, with whose voice."""

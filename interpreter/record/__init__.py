@@ -1,0 +1,1 @@
+"""What is kept of a meeting, where it is."""

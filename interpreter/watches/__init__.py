@@ -1,0 +1,1 @@
+"""What is looked for in what people say and what is said for them."""
