@@ -66,7 +66,7 @@ def test_what_is_too_loud_is_clipped_not_wrapped() -> None:
 def test_the_library_opens_no_connection_and_writes_nothing() -> None:
     script = (
         "import os, numpy as np\n"
-        "from interpreter.aec3 import Aec3\n"
+        "from interpreter.ears.aec3 import Aec3\n"
         "zeros = np.zeros(1920, dtype=np.float32)\n"
         "Aec3().clean(zeros, zeros)\n"
         "mine = {os.readlink(f'/proc/self/fd/{fd}') for fd in os.listdir('/proc/self/fd')\n"
