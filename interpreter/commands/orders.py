@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from interpreter.directions import Direction
 from interpreter.roles.casting import Cast
@@ -150,6 +150,9 @@ class Orders:
         for by_person in (self.languages, self.balances):
             for gone in [who for who in by_person if who not in present]:
                 del by_person[gone]
+        roles = {who: role for who, role in self.cast.roles.items() if who in present}
+        voices = {who: voice for who, voice in self.cast.voices.items() if who in present}
+        self.cast = replace(self.cast, roles=roles, voices=voices)
         self.held = _of_present(self.held, present)
         self.unvoiced = _of_present(self.unvoiced, present)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -80,7 +82,10 @@ def test_who_is_gone_is_forgotten() -> None:
         balances={"ana": 0.5},
         held={Held("es", "en", "ana"), Held("es", "en"), Held("en", "es", "ben")},
     )
+    ana_and_ben = dict.fromkeys(("ana", "ben"), standing.cast.role)
+    standing.cast = replace(standing.cast, roles=ana_and_ben, voices={"ana": "diego"})
     standing.forget({"ben"})
+    assert (standing.cast.roles.keys(), standing.cast.voices) == ({"ben"}, {})
     assert standing.opted_out == {"ben"}
     assert standing.languages == {"ben": "de"}
     assert standing.held == {Held("es", "en"), Held("en", "es", "ben")}
