@@ -42,7 +42,7 @@ class _Session:
 
 
 class Guest:
-    """One invitee in a room; is `PageConnection` and `SeatPeer` of their seat.
+    """One invitee in a room; is the `PagelessGuest` of their seat.
 
     They have a seat from their first connection to the end of their last one. A connection at a door where they have
     one already takes its place once it is answered: whoever restarts a client is not locked out until the connection

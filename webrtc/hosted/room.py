@@ -50,7 +50,6 @@ from webrtc.room import (
 )
 
 if TYPE_CHECKING:
-    from webrtc.hosted.guest import Guest
     from webrtc.hosted.whip import Invitee
     from webrtc.peer import IceServer
 
@@ -107,6 +106,10 @@ class PageConnection(Protocol):
     def hang_up(self, closed: Closed) -> None:
         """Tells the page why, then disconnects it; never blocks, never raises."""
         ...
+
+
+class PagelessGuest(PageConnection, SeatPeer, Protocol):
+    """Somebody without a page: what is told and what is played goes to the same place."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -295,7 +298,7 @@ class HostedRoom:
         self._seats[seat.id] = seat
         return seat
 
-    def seat_guest(self, invitee: Invitee, guest: Guest) -> Seat:
+    def seat_guest(self, invitee: Invitee, guest: PagelessGuest) -> Seat:
         """A seat for somebody without a page, who is in the room with `place_guest`.
 
         Raises:
