@@ -101,3 +101,12 @@ def test_the_example_model_has_options_that_exist() -> None:
 
 def test_the_example_script_loads() -> None:
     assert read_script(json.loads(blocks("json")[0]), folder=ROOT)
+
+
+def test_links_lead_to_files_that_are_there() -> None:
+    folders = ("docs", "duplex_model", "webrtc", "interpreter", "scenarios", "deploy")
+    pages = [*ROOT.glob("*.md"), *(page for folder in folders for page in (ROOT / folder).rglob("*.md"))]
+    links = [(page, link) for page in pages for link in re.findall(r"\]\(([^)#\s]+)", page.read_text())]
+    inner = [(page, link) for page, link in links if not link.startswith(("http:", "https:"))]
+    assert len(inner) > 50
+    assert [(page.name, link) for page, link in inner if not (page.parent / link).exists()] == []

@@ -27,7 +27,7 @@ from scenarios.stimuli import clip_set
 from scenarios.timeline import Kind
 from tests.interpreter.floor_clips import LANGUAGES
 
-LISTS = Path(__file__).parents[3] / "interpreter" / "backchannels.yaml"
+LISTS = Path(__file__).parents[3] / "interpreter" / "floor" / "backchannels.yaml"
 
 
 def texts(language: Language, *, for_validation: bool = False) -> Texts:
