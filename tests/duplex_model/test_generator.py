@@ -262,7 +262,7 @@ def test_logits_across_lane_counts_are_close() -> None:
     crowd._rows.executing.fill_(True)  # noqa: SLF001
     together = crowd.lm.text_logits(crowd._temporal(column))  # noqa: SLF001
     single = alone.lm.text_logits(alone._temporal(column[3:4]))  # noqa: SLF001
-    torch.testing.assert_close(together[3:4], single, rtol=0, atol=1e-4)
+    torch.testing.assert_close(together[3:4], single, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.slow
