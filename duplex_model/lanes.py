@@ -15,12 +15,12 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 import numpy as np
 
 from duplex_model import futures
+from duplex_model.closing import Closing
 from duplex_model.contract import (
     Capabilities,
     Pcm,
@@ -105,7 +105,7 @@ class _Task:
     future: Future[Any]
 
 
-class LaneSession:
+class LaneSession(Closing):
     """One lane, open to close; see `Session`.
 
     Whoever asks first while nothing runs does the work and answers it, and then the work that others have asked for
@@ -167,17 +167,6 @@ class LaneSession:
             self._closed = True
         self._engine._release(self)
         self._drop(SessionClosed, _CLOSED)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _ask(self, run: Callable[[], Any], future: Future[Any]) -> Future[Any]:
         with self._lock:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
-from types import TracebackType
-from typing import Self
 
+from duplex_model.closing import Closing
 from duplex_model.contract import (
     Capabilities,
     Engine,
@@ -23,7 +22,7 @@ from duplex_model.contract import (
 )
 
 
-class PassingSession:
+class PassingSession(Closing):
     """See `Session`.
 
     Args:
@@ -56,19 +55,6 @@ class PassingSession:
     def close(self) -> None:
         """See `Session.close`."""
         self._session.close()
-
-    def __enter__(self) -> Self:
-        """Itself."""
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Closes."""
-        self.close()
 
 
 class PassingEngine:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from duplex_model.closing import Closing
 from duplex_model.contract import Pcm, Session, Snapshot, StepOutput, check_frame
 from duplex_model.errors import SessionFailed, Unsupported, WireError
 from duplex_model.lanes import check_checkpoint
@@ -31,7 +31,7 @@ class Calls:
     close: Callable[[RemoteSession], None]
 
 
-class RemoteSession:
+class RemoteSession(Closing):
     """A lane in the engine's process; see `Session`."""
 
     def __init__(self, calls: Calls, number: int, checkpoint: str, can_say: bool) -> None:
@@ -80,17 +80,6 @@ class RemoteSession:
     def close(self) -> None:
         """See `Session.close`."""
         self._calls.close(self)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 @dataclass(frozen=True)

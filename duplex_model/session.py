@@ -6,10 +6,10 @@ from collections import deque
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 from duplex_model import futures
+from duplex_model.closing import Closing
 from duplex_model.contract import Capabilities, Pcm, SayCapability, Snapshot, StepOutput, check_frame
 from duplex_model.errors import DuplexModelError, SessionClosed, Unsupported
 from duplex_model.lanes import check_checkpoint
@@ -91,7 +91,7 @@ class Desk(Protocol):
         ...
 
 
-class NeuralSession:
+class NeuralSession(Closing):
     """See `Session`. A handle: what is queued, and how the session ended, belong to the desk and its lock."""
 
     def __init__(self, lane: int, desk: Desk) -> None:
@@ -154,14 +154,3 @@ class NeuralSession:
     def close(self) -> None:
         """See `Session.close`."""
         self._desk.leave(self)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()

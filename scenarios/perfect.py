@@ -10,11 +10,10 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 
+from duplex_model.closing import Closing
 from duplex_model.contract import (
     FRAME_S,
     FRAME_SAMPLES,
@@ -78,7 +77,7 @@ class _Line:
     done: Future[None] | None = None
 
 
-class PerfectSession:
+class PerfectSession(Closing):
     """See `Session`."""
 
     def __init__(self, engine: PerfectEngine, prompt: Prompt) -> None:
@@ -136,19 +135,6 @@ class PerfectSession:
         self._closed = True
         self.interrupt()
         self._engine.leave(self)
-
-    def __enter__(self) -> Self:
-        """Itself."""
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Closes."""
-        self.close()
 
     def _listen(self, frame: Pcm) -> None:
         """Notes what is heard, and begins what is due."""

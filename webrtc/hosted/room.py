@@ -48,6 +48,7 @@ from webrtc.room import (
     TrackStarted,
     TrackStopped,
 )
+from webrtc.room_events import RoomEvents
 
 if TYPE_CHECKING:
     from webrtc.hosted.whip import Invitee
@@ -195,11 +196,10 @@ class HostedRoom:
     """What is kept of the meeting, for people to know before they join; None: the page does not say."""
 
     _seats: dict[str, Seat] = field(default_factory=dict, init=False)
-    _events: asyncio.Queue[RoomEvent | None] = field(default_factory=asyncio.Queue, init=False, repr=False)
+    _events: RoomEvents = field(default_factory=RoomEvents, init=False, repr=False)
     _closing: set[asyncio.Task[None]] = field(default_factory=set, init=False, repr=False)
     _entered: bool = field(default=False, init=False)
     _open: bool = field(default=False, init=False)
-    _has_reader: bool = field(default=False, init=False)
 
     @property
     def listening(self) -> Listening:
@@ -232,16 +232,12 @@ class HostedRoom:
         self._open = False
         for seat in list(self._seats.values()):
             self._vacate(seat, "room closed", Closed(code="server-closing", message="The room is closing."))
-        self._events.put_nowait(None)
+        self._events.end()
         await asyncio.gather(*self._closing)
 
-    async def events(self) -> AsyncIterator[RoomEvent]:
+    def events(self) -> AsyncIterator[RoomEvent]:
         """Every event since the room was entered, to one reader; see `webrtc.room.Room`."""
-        if self._has_reader:
-            raise LocalError("expected one reader of a room's events, got a second")
-        self._has_reader = True
-        while (event := await self._events.get()) is not None:
-            yield event
+        return self._events.read()
 
     def outgoing(self, key: str) -> OutgoingAudio | None:
         """Where to play what participant `key` hears; None when they are not in the room."""
@@ -326,7 +322,7 @@ class HostedRoom:
         if not seat.present:
             self.enter(seat)
         elif seat.participant() != before:
-            self._events.put_nowait(ParticipantChanged(participant=seat.participant()))
+            self._events.add(ParticipantChanged(participant=seat.participant()))
             self._broadcast(RosterChanged(participant=seat.entry()))
 
     async def connect(self, seat: Seat, offer_sdp: str) -> str:
@@ -354,14 +350,14 @@ class HostedRoom:
         if self._seats.get(seat.id) is not seat or seat.present:
             return
         seat.present = True
-        self._events.put_nowait(ParticipantJoined(participant=seat.participant()))
+        self._events.add(ParticipantJoined(participant=seat.participant()))
         self._broadcast(RosterJoined(participant=seat.entry()))
         for command in seat.early:
-            self._events.put_nowait(command)
+            self._events.add(command)
         if seat.audio is not None:
-            self._events.put_nowait(TrackStarted(participant_id=seat.id, audio=seat.audio))
+            self._events.add(TrackStarted(participant_id=seat.id, audio=seat.audio))
         if seat.muted:
-            self._events.put_nowait(TrackMuted(participant_id=seat.id, muted=True))
+            self._events.add(TrackMuted(participant_id=seat.id, muted=True))
         logger.info("room %s: %s joined", self.name, seat.id)
 
     def set_muted(self, seat: Seat, muted: bool) -> None:
@@ -370,7 +366,7 @@ class HostedRoom:
             return
         seat.muted = muted
         if seat.present:
-            self._events.put_nowait(TrackMuted(participant_id=seat.id, muted=muted))
+            self._events.add(TrackMuted(participant_id=seat.id, muted=muted))
             self._broadcast(RosterMuted(id=seat.id, muted=muted))
 
     def set_language(self, seat: Seat, language: str) -> None:
@@ -384,7 +380,7 @@ class HostedRoom:
             return
         seat.language = language
         if seat.present:
-            self._events.put_nowait(ParticipantChanged(participant=seat.participant()))
+            self._events.add(ParticipantChanged(participant=seat.participant()))
             self._broadcast(RosterChanged(participant=seat.entry()))
 
     def give_command(self, seat: Seat, command: Command) -> None:
@@ -397,7 +393,7 @@ class HostedRoom:
             participant_id=seat.id, request_id=command.id, name=command.name, arguments=command.arguments
         )
         if seat.present:
-            self._events.put_nowait(given)
+            self._events.add(given)
             return
         if len(seat.early) >= MAX_EARLY_COMMANDS:
             raise SignallingError(
@@ -415,9 +411,9 @@ class HostedRoom:
         if not seat.present:
             return
         if audio is None:
-            self._events.put_nowait(TrackStopped(participant_id=seat.id))
+            self._events.add(TrackStopped(participant_id=seat.id))
         else:
-            self._events.put_nowait(TrackStarted(participant_id=seat.id, audio=audio))
+            self._events.add(TrackStarted(participant_id=seat.id, audio=audio))
 
     def retire(self, peer: SeatPeer) -> None:
         """Ends a connection in the background; closing the room waits for that."""
@@ -450,7 +446,7 @@ class HostedRoom:
         if closed is not None:
             seat.connection.hang_up(closed)
         if seat.present:
-            self._events.put_nowait(ParticipantLeft(participant_id=seat.id, reason=reason))
+            self._events.add(ParticipantLeft(participant_id=seat.id, reason=reason))
             self._broadcast(RosterLeft(id=seat.id))
         logger.info("room %s: %s is gone: %s", self.name, seat.id, reason)
         if seat.peer is not None:

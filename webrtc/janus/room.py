@@ -33,6 +33,7 @@ from webrtc.room import (
     TrackStarted,
     TrackStopped,
 )
+from webrtc.room_events import RoomEvents
 from webrtc.voice import OutgoingVoice
 
 logger = logging.getLogger(__name__)
@@ -63,15 +64,13 @@ class JanusRoom:
         self._news = news
         self._voices: dict[str, OutgoingVoice] = {}
         self._people = People(settings.seats.values(), settings.first_id)
-        self._events: asyncio.Queue[RoomEvent | RefusedError | None] = asyncio.Queue()
+        self._events = RoomEvents()
         self._hindrances: set[Hindrance] = set()
         self._encrypted: set[UserId] = set()
         self._muted: set[str] = set()
         self._stay: Stay | None = None
         self._task: asyncio.Task[None] | None = None
         self._leaving = asyncio.Event()
-        self._has_reader = False
-        self._over = False
 
     # What a meeting sees (`webrtc.room.Room`) -------------------------------------------------------------------------
 
@@ -85,19 +84,13 @@ class JanusRoom:
         """Everybody hears everything."""
         return Listening.FLOOR
 
-    async def events(self) -> AsyncIterator[RoomEvent]:
+    def events(self) -> AsyncIterator[RoomEvent]:
         """Every event since the room was entered, to one reader; see `webrtc.room.Room`.
 
         Raises:
             Refused: the interpreter is not let in, or was put out; says what to do about it.
         """
-        if self._has_reader:
-            raise LocalError("expected one reader of a room's events, got a second")
-        self._has_reader = True
-        while (event := await self._events.get()) is not None:
-            if isinstance(event, RefusedError):
-                raise event
-            yield event
+        return self._events.read()
 
     def outgoing(self, key: str) -> OutgoingAudio | None:
         """Where to play a channel; None while nothing of it would reach the room."""
@@ -128,7 +121,7 @@ class JanusRoom:
     ) -> None:
         """Leaves with all seats, in order, and ends the events."""
         self._leaving.set()
-        self._end(None)
+        self._events.end()
         if self._stay is not None:
             self._stay.leave()
         if self._task is not None:
@@ -143,7 +136,7 @@ class JanusRoom:
         error = None if task.cancelled() else task.exception()
         if error is not None:
             logger.error("taking part in %s failed", self.name, exc_info=error)
-            self._end(RefusedError("the interpreter had a fault"))
+            self._events.end(RefusedError("the interpreter had a fault"))
 
     async def _take_part(self) -> None:
         backoff = Backoff(FIRST_RETURN_S, LONGEST_RETURN_S)
@@ -160,7 +153,7 @@ class JanusRoom:
                 return
             if over.end is not End.LOST or not been_in:
                 self._news(f"{over.words[:1].upper()}{over.words[1:]}.")
-                self._end(None if over.end is End.CLOSED else RefusedError(over.words))
+                self._events.end(None if over.end is End.CLOSED else RefusedError(over.words))
                 return
             if stay.entered:
                 self._news(f"{over.words[:1].upper()}{over.words[1:]}; the interpreter tries to come back.")
@@ -174,11 +167,6 @@ class JanusRoom:
                 await self._leaving.wait()
         except TimeoutError:
             pass
-
-    def _end(self, error: RefusedError | None) -> None:
-        if not self._over:
-            self._over = True
-            self._events.put_nowait(error)
 
     # What a stay tells of (`stay.Audience`) ---------------------------------------------------------------------------
 
@@ -215,19 +203,19 @@ class JanusRoom:
         """A feed can be pulled."""
         participant_id = self._people.id_of(feed)
         if participant_id is not None:
-            self._events.put_nowait(TrackStarted(participant_id=participant_id, audio=audio))
+            self._events.add(TrackStarted(participant_id=participant_id, audio=audio))
 
     def track_ended(self, feed: UserId) -> None:
         """A feed cannot be pulled any more."""
         participant_id = self._people.id_of(feed)
         if participant_id is not None:
-            self._events.put_nowait(TrackStopped(participant_id=participant_id))
+            self._events.add(TrackStopped(participant_id=participant_id))
 
     # ------------------------------------------------------------------------------------------------------------------
 
     def _tell_all(self, events: Iterable[RoomEvent]) -> None:
         for event in events:
-            self._events.put_nowait(event)
+            self._events.add(event)
         self._refresh()
 
     def _mute(self, channel: str, muted: bool) -> None:
@@ -237,7 +225,7 @@ class JanusRoom:
 
     def _refresh(self) -> None:
         """Hears whom there is to hear: while another interpreter is at work, nobody."""
-        if self._stay is None or self._over:
+        if self._stay is None or self._events.over:
             return
         another = self._people.another_first
         self._hinder(Hindrance.ANOTHER_INTERPRETER, another)
@@ -249,4 +237,4 @@ class JanusRoom:
     def _hinder(self, hindrance: Hindrance, holds: bool) -> None:
         if holds != (hindrance in self._hindrances):
             (self._hindrances.add if holds else self._hindrances.discard)(hindrance)
-            self._events.put_nowait(Hindered(by=hindrance, holds=holds))
+            self._events.add(Hindered(by=hindrance, holds=holds))

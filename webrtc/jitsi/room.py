@@ -53,6 +53,7 @@ from webrtc.room import (
     TrackStarted,
     TrackStopped,
 )
+from webrtc.room_events import RoomEvents
 
 logger = logging.getLogger(__name__)
 
@@ -84,14 +85,12 @@ class JitsiRoom:
         self._audio: dict[str, SourcesAudio] = {}  # nick -> what they send, also of who is not known yet
         self._board = ChatBoard(captions=settings.captions, name_of=self._people.name_of)
         self._read_s: dict[str, deque[float]] = {}  # participant id -> when lines of theirs were read
-        self._events: asyncio.Queue[RoomEvent | RefusedError | None] = asyncio.Queue()
+        self._events = RoomEvents()
         self._seats: dict[str, Seat] = {}
         self._tasks: dict[str, asyncio.Task[Verdict]] = {}
         self._hindrances: set[Hindrance] = set()
         self._chat_timer: asyncio.TimerHandle | None = None
-        self._has_reader = False
         self._entered = False
-        self._over = False
 
     # What a meeting sees (`webrtc.room.Room`) -----------------------------------------------------------------------
 
@@ -110,19 +109,13 @@ class JitsiRoom:
         """Those that were taken, the listening one first."""
         return self._seats.values()
 
-    async def events(self) -> AsyncIterator[RoomEvent]:
+    def events(self) -> AsyncIterator[RoomEvent]:
         """Every event since the room was entered, to one reader; see `webrtc.room.Room`.
 
         Raises:
             Refused: the interpreter is not let in, or was put out; says what to do about it.
         """
-        if self._has_reader:
-            raise LocalError("expected one reader of a room's events, got a second")
-        self._has_reader = True
-        while (event := await self._events.get()) is not None:
-            if isinstance(event, RefusedError):
-                raise event
-            yield event
+        return self._events.read()
 
     def outgoing(self, key: str) -> OutgoingAudio | None:
         """Where to play a channel; None while its seat is not in the room."""
@@ -156,7 +149,7 @@ class JitsiRoom:
     ) -> None:
         """Leaves with all seats, in order, and ends the events."""
         self._write(self._board.take(float("inf")))
-        self._end(None)
+        self._events.end()
         for seat in self._seats.values():
             seat.leave()
         if self._tasks:
@@ -198,7 +191,7 @@ class JitsiRoom:
 
     def _seat_over(self, seat: Seat, task: asyncio.Task[Verdict]) -> None:
         """A seat is out for good; with the one that listens, all of them are."""
-        if self._over or task.cancelled():
+        if self._events.over or task.cancelled():
             return
         verdict = self._verdict_of(seat, task)
         words = verdict.words
@@ -208,7 +201,7 @@ class JitsiRoom:
             return
         peaceful = verdict.was_in and verdict.kind in _PEACEFUL
         self._news(f"{words[:1].upper()}{words[1:]}.")
-        self._end(None if peaceful else RefusedError(words))
+        self._events.end(None if peaceful else RefusedError(words))
 
     def _verdict_of(self, seat: Seat, task: asyncio.Task[Verdict]) -> Verdict:
         error = task.exception()
@@ -220,11 +213,6 @@ class JitsiRoom:
         return Verdict(
             kind=Refusal.LOST, words="the interpreter had a fault of its own, which its log tells of"
         )
-
-    def _end(self, error: RefusedError | None) -> None:
-        if not self._over:
-            self._over = True
-            self._events.put_nowait(error)
 
     # What seats tell of (`seat.Audience`) ---------------------------------------------------------------------------
 
@@ -260,7 +248,7 @@ class JitsiRoom:
         whole.put(source.ssrc, audio)
         participant_id = self._people.id_of(source.owner)
         if new and participant_id is not None:
-            self._events.put_nowait(TrackStarted(participant_id=participant_id, audio=whole))
+            self._events.add(TrackStarted(participant_id=participant_id, audio=whole))
 
     def track_ended(self, source: RemoteSource) -> None:
         """A source cannot be pulled any more."""
@@ -272,7 +260,7 @@ class JitsiRoom:
         if whole.empty:
             del self._audio[source.owner]
             if participant_id is not None:
-                self._events.put_nowait(TrackStopped(participant_id=participant_id))
+                self._events.add(TrackStopped(participant_id=participant_id))
 
     # People ---------------------------------------------------------------------------------------------------------
 
@@ -294,7 +282,7 @@ class JitsiRoom:
 
     def _tell_all(self, events: Iterable[RoomEvent]) -> None:
         for event in events:
-            self._events.put_nowait(event)
+            self._events.add(event)
             if isinstance(event, ParticipantLeft):
                 self._read_s.pop(event.participant_id, None)
                 self._board.forget(event.participant_id)
@@ -305,7 +293,7 @@ class JitsiRoom:
         """Sound may have come before its owner did."""
         audio = self._audio.get(self._people.nick_of(participant_id) or "")
         if audio is not None:
-            self._events.put_nowait(TrackStarted(participant_id=participant_id, audio=audio))
+            self._events.add(TrackStarted(participant_id=participant_id, audio=audio))
 
     def _follow_interpreters(self) -> None:
         """Never hears an interpreter; and where another one is at work, nobody."""
@@ -316,7 +304,7 @@ class JitsiRoom:
     def _hinder(self, hindrance: Hindrance, holds: bool) -> None:
         if holds != (hindrance in self._hindrances):
             (self._hindrances.add if holds else self._hindrances.discard)(hindrance)
-            self._events.put_nowait(Hindered(by=hindrance, holds=holds))
+            self._events.add(Hindered(by=hindrance, holds=holds))
 
     def _refresh_mute(self) -> None:
         present = [seat for channel, seat in self._seats.items() if not self._tasks[channel].done()]
@@ -337,7 +325,7 @@ class JitsiRoom:
         if STANDING in person.attributes and self._settings.speaks_again(line):
             for muted in [one for one in self._seats.values() if one.muted]:
                 muted.lift_mute()
-        self._events.put_nowait(ChatWritten(participant_id=person.id, text=line))
+        self._events.add(ChatWritten(participant_id=person.id, text=line))
 
     def _may_write(self, participant_id: str) -> bool:
         """Whether they have not written too much of late."""

@@ -54,6 +54,7 @@ from webrtc.room import (
     RoomMessage,
     TrackStarted,
 )
+from webrtc.room_events import RoomEvents
 from webrtc.talk import Talk, TalkEvent, TalkPacket, TalkStarted, TalkStopped
 from webrtc.tracks import Clock
 
@@ -179,8 +180,7 @@ class TranslateRoom:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at_s = 0.0
         self._graces: dict[int, asyncio.TimerHandle] = {}
-        self._events: asyncio.Queue[RoomEvent | None] = asyncio.Queue()
-        self._has_reader = False
+        self._events = RoomEvents()
         self._open = True
         self._deaf = False
 
@@ -201,13 +201,9 @@ class TranslateRoom:
         """Whether connections may attach."""
         return self._open
 
-    async def events(self) -> AsyncIterator[RoomEvent]:
+    def events(self) -> AsyncIterator[RoomEvent]:
         """Every event since the room was made, to one reader; see `webrtc.room.Room`."""
-        if self._has_reader:
-            raise LocalError("expected one reader of a room's events, got a second")
-        self._has_reader = True
-        while (event := await self._events.get()) is not None:
-            yield event
+        return self._events.read()
 
     def outgoing(self, key: str) -> OutgoingAudio | None:
         """Where to play a rendering, by its `requested_key`; None when nobody wants it any more."""
@@ -324,7 +320,7 @@ class TranslateRoom:
         for link in self._links.values():
             if link.connection is not None:
                 link.connection.hang_up(reason)
-        self._events.put_nowait(None)
+        self._events.end()
 
     # Who is there, and what is asked for ----------------------------------------------------------------------------
 
@@ -389,8 +385,8 @@ class TranslateRoom:
         )
         source = self._sources[name] = _Source(name=name, participant=participant)
         self._by_participant[participant.id] = source
-        self._events.put_nowait(ParticipantJoined(participant=participant))
-        self._events.put_nowait(TrackStarted(participant_id=participant.id, audio=source.audio))
+        self._events.add(ParticipantJoined(participant=participant))
+        self._events.add(TrackStarted(participant_id=participant.id, audio=source.audio))
 
     def _name_source(self, started: SourceStarted) -> None:
         if started.encoding != "opus":
@@ -403,12 +399,12 @@ class TranslateRoom:
         source.participant = Participant(
             id=source.participant.id, name=name, attributes={}, requests=requests
         )
-        self._events.put_nowait(ParticipantChanged(participant=source.participant))
+        self._events.add(ParticipantChanged(participant=source.participant))
 
     def _drop(self, source: _Source, reason: str) -> None:
         del self._sources[source.name]
         del self._by_participant[source.participant.id]
-        self._events.put_nowait(ParticipantLeft(participant_id=source.participant.id, reason=reason))
+        self._events.add(ParticipantLeft(participant_id=source.participant.id, reason=reason))
 
     # Sound ----------------------------------------------------------------------------------------------------------
 

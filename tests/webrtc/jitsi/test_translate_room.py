@@ -78,8 +78,9 @@ def make_room(**options: Any) -> tuple[TranslateRoom, Clock]:
 
 def events(room: TranslateRoom) -> list[RoomEvent]:
     found = []
-    while not room._events.empty():
-        event = room._events.get_nowait()
+    waiting = room._events._waiting
+    while not waiting.empty():
+        event = waiting.get_nowait()
         if event is not None and not isinstance(event, TrackStarted):
             found.append(event)
     return found
