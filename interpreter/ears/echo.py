@@ -22,6 +22,7 @@ from interpreter.ears.echo_gate import EchoGate, GateSettings, Passage
 from interpreter.ears.echo_reference import CaptureTimeline, Reference
 from interpreter.ears.echo_search import LAGS, EchoSearch
 
+_SOONER_SAMPLES = 960  # 40 ms: what a listener's buffer takes out of the sound before the search has seen it
 _FADE_SAMPLES = 240  # 10 ms between what is heard of one frame and of the next
 _FADE = np.linspace(0.0, 1.0, _FADE_SAMPLES, dtype=np.float32)
 
@@ -119,6 +120,7 @@ class EchoCanceller:
             pcm,
             likeness=self._search.likeness(self._echo.delay_samples),
             expected=self._reference.read(position - self._echo.delay_samples, FRAME_SAMPLES),
+            sooner=self._reference.read(position - self._echo.delay_samples + _SOONER_SAMPLES, FRAME_SAMPLES),
             early=self._reference.read(position - self._echo.fed_delay_samples, FRAME_SAMPLES),
         )
 
@@ -172,17 +174,18 @@ class _Echo:
         self._gate.moved()
         return True
 
-    def clean(self, pcm: Pcm, *, likeness: float, expected: Pcm, early: Pcm) -> Cleaned:
+    def clean(self, pcm: Pcm, *, likeness: float, expected: Pcm, sooner: Pcm, early: Pcm) -> Cleaned:
         """The next frame.
 
         Args:
             pcm: [1920] of the microphone.
             likeness: to what was sent, at the echo's delay.
             expected: [1920] whose echo is due in `pcm`.
+            sooner: [1920] whose echo would be due, had it moved by as much as may go unseen.
             early: [1920] for the canceller.
         """
         gate = self._gate
-        gate.expect(_power(expected))
+        gate.expect(_power(expected), _power(sooner))
         near_power = _power(pcm)
         cleaned = None
         if near_power and gate.cancelling and (gate.sounding or early.any()):

@@ -6,7 +6,8 @@
     nothing that was sent can sound there now            ->  as it is
 
 How loud the echo is follows from what was sent and the **coupling**, learnt from windows that are echo and nothing
-else. The person's voice can only make it look larger, so a low quantile of what was seen is taken.
+else. An echo that moves unseen may come sooner than is known, so what was sent a little later counts as well. The
+person's voice can only make it look larger, so a low quantile of what was seen is taken.
 """
 
 from __future__ import annotations
@@ -89,6 +90,7 @@ class EchoGate:
     def __init__(self, settings: GateSettings) -> None:
         self._settings = settings
         self._tail_power = 0.0  # of what was sent, falling slowly
+        self._most_power = 0.0  # the same, if the echo may also have come sooner
         self._couplings_db: deque[float] = deque(maxlen=_COUPLINGS)  # seen in windows of echo alone
         self._losses_db: deque[float] = deque(maxlen=_LOSSES)  # in the canceller, of echo alone
         self._converged = False
@@ -122,7 +124,7 @@ class EchoGate:
     @property
     def sounding(self) -> bool:
         """Whether an echo of what was sent may be heard in the last frame."""
-        return self._echo_dbfs() > self._settings.heard_dbfs
+        return self._most_echo_dbfs() > self._settings.heard_dbfs
 
     def moved(self) -> None:
         """The echo comes at another delay now: what the canceller has learnt is in doubt."""
@@ -130,9 +132,16 @@ class EchoGate:
         self._converged = False
         self._known_frames = 0
 
-    def expect(self, sent_power: float) -> None:
-        """An echo of sound of `sent_power`, a mean square, is due in the next frame."""
-        self._tail_power = max(sent_power, self._tail_power * 10 ** (self._settings.tail_db / 10))
+    def expect(self, sent_power: float, sooner_power: float) -> None:
+        """An echo is due in the next frame.
+
+        Args:
+            sent_power: mean square of the sound whose echo it is.
+            sooner_power: the same, had the echo moved and come a little sooner.
+        """
+        tail = 10 ** (self._settings.tail_db / 10)
+        self._tail_power = max(sent_power, self._tail_power * tail)
+        self._most_power = max(sent_power, sooner_power, self._most_power * tail)
 
     def judge(self, near_power: float, cleaned_power: float | None, likeness: float) -> Passage:
         """What may be heard of the frame that `expect` announced.
@@ -158,7 +167,7 @@ class EchoGate:
 
     def _fails(self, near_power: float, cleaned_power: float) -> bool:
         """Whether the canceller leaves too much of what is no louder than an echo alone."""
-        alone = _dbfs(near_power) < self._echo_dbfs() + _ALONE_DB
+        alone = _dbfs(near_power) < self._most_echo_dbfs() + _ALONE_DB
         believed = self._unlike_frames <= self._settings.believed_frames
         return alone and believed and _loss_db(near_power, cleaned_power) < self._settings.failing_db
 
@@ -178,10 +187,14 @@ class EchoGate:
                 return not alike
             coupling_db = self._settings.unknown_coupling_db
         margin_db = self._settings.far_above_echo_db if alike else self._settings.above_echo_db
-        return _dbfs(near_power) > _dbfs(self._tail_power) + coupling_db + margin_db
+        return _dbfs(near_power) > _dbfs(self._most_power) + coupling_db + margin_db
 
     def _echo_dbfs(self) -> float:
         return _dbfs(self._tail_power) + (self.coupling_db or 0.0)
+
+    def _most_echo_dbfs(self) -> float:
+        """At the onset of a sound an echo that comes sooner than is known would else be taken for a voice."""
+        return _dbfs(self._most_power) + (self.coupling_db or 0.0)
 
 
 def _loss_db(near_power: float, cleaned_power: float) -> float:

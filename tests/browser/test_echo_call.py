@@ -181,12 +181,11 @@ async def test_a_loudspeaker_gives_no_session_our_own_voice(
         )
         if name == "asserted":
             assert back.level_db == pytest.approx(path.level_db, abs=2)
+            assert back.likeness_pulled > ALIKE
             assert back.found_frames <= FOUND_FRAMES
             assert back.loop_gain_db < -20
-            assert back.passed_frames <= FOUND_FRAMES * back.moves, "it is found anew where it has moved"
-            if back.moves == 0:
-                assert back.likeness_pulled > ALIKE
-                assert back.likeness_heard < ALIKE
+            assert back.passed_frames == 0
+            assert back.likeness_heard < ALIKE
     if all(outcomes["asserted", language].in_time for language in near):
         assert lost_percent(outcomes, "asserted") <= lost_percent(outcomes, "headphones") + 3
 

@@ -20,8 +20,9 @@ def frame(
     cleaned_dbfs: float | None,
     likeness: float,
     sent_dbfs: float = SENT_DBFS,
+    sooner_dbfs: float = -100.0,
 ) -> Passage:
-    gate.expect(power(sent_dbfs))
+    gate.expect(power(sent_dbfs), power(sooner_dbfs))
     return gate.judge(power(near_dbfs), None if cleaned_dbfs is None else power(cleaned_dbfs), likeness)
 
 
@@ -44,6 +45,19 @@ def test_an_echo_is_silenced_until_the_canceller_works() -> None:
     assert gate.converged
     assert gate.coupling_db == pytest.approx(-20)
     assert gate.loss_db == pytest.approx(30)
+
+
+@pytest.mark.parametrize("sent_dbfs", [-40.0, -90.0])
+def test_the_onset_of_an_echo_that_comes_sooner_is_no_voice(sent_dbfs: float) -> None:
+    def after_a_pause(near_dbfs: float, sooner_dbfs: float) -> Passage:
+        gate = taught()
+        for _ in range(8):
+            frame(gate, -75, None, 0.0, sent_dbfs=-100)
+        return frame(gate, near_dbfs, near_dbfs - 5, UNLIKE, sent_dbfs, sooner_dbfs)
+
+    assert after_a_pause(-40, sooner_dbfs=-100) is Passage.AS_IT_IS
+    assert after_a_pause(-40, sooner_dbfs=SENT_DBFS) is Passage.NOTHING
+    assert after_a_pause(-25, sooner_dbfs=SENT_DBFS) is Passage.AS_IT_IS
 
 
 def test_a_canceller_that_does_nothing_is_never_trusted() -> None:
