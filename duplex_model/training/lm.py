@@ -146,14 +146,22 @@ def build_model(options: argparse.Namespace, config: LMConfig) -> RQTransformer:
         model = RQTransformer(config, sinks=True)
         initialise(model, options.seed)
         return model
-    described = _described(options.base)
-    window = config.temporal.context
-    paths = whole_or_shards(options.base, described.lm_file)
+    return trained_model(options.base)
+
+
+def trained_model(folder: Path) -> RQTransformer:
+    """The model of a checkpoint, exported or in training, in float32 and with the window it was trained with.
+
+    Raises:
+        CheckpointError: it is not there, or does not describe itself.
+    """
+    described = _described(folder)
+    paths = whole_or_shards(folder, described.lm_file)
     if not paths:
-        raise CheckpointError(f"expected {described.lm_file} or its shards in {options.base}, got none")
+        raise CheckpointError(f"expected {described.lm_file} or its shards in {folder}, got none")
     with ExitStack() as stack:
         source = Shards([stack.enter_context(SafetensorsFile(path)) for path in paths])
-        return load_lm(described, source, dtype=torch.float32, window_frames=window)
+        return load_lm(described, source, dtype=torch.float32, window_frames=described.lm.temporal.context)
 
 
 def train(options: argparse.Namespace) -> None:
