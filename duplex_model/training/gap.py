@@ -3,9 +3,10 @@
     python -m duplex_model.training.gap --checkpoint FOLDER
 
 New dialogues are composed of sentences that are trained on or held out, in voices that are trained on or held out, and
-the words that the model should write next are counted, each after the right ones before it. Wrong words on what it was
-trained on want more steps or a larger model; only what it gets wrong beyond that wants other data. `evaluate` says how
-well it interprets; a corpus to validate with mixes all of this, so that it cannot tell one from the other.
+the pieces of words that the model should write next are counted, each after the right ones before it. Wrong ones on
+what it was trained on want more steps or a larger model; only what it gets wrong beyond that wants other data.
+`evaluate` says how well it interprets; a corpus to validate with mixes all of this, so that it cannot tell one from the
+other.
 """
 
 from __future__ import annotations
@@ -19,15 +20,16 @@ from pathlib import Path
 
 import torch
 
-from duplex_model.config import TEXT_TOKENS
 from duplex_model.errors import DuplexModelError
 from duplex_model.lm import RQTransformer
 from duplex_model.training.corpus import CorpusPlan, Maker
 from duplex_model.training.dialogues.dialogue import Materials
 from duplex_model.training.dialogues.kinds import KINDS
+from duplex_model.training.dialogues.stock import of_engine, unheard_voices
 from duplex_model.training.evaluation.scores import Estimate, share
 from duplex_model.training.lm import trained_model
 from duplex_model.training.lm_learning.batches import Batch, Corpus, Example, Layout, batches
+from duplex_model.training.lm_learning.losses import is_word
 
 DIALOGUES = 256
 COUNTED = ("one_turn", "consecutive")
@@ -36,26 +38,19 @@ _BATCH_FRAMES = 4096
 _CLIPS = 4
 
 
-def conditions(trained: Materials, held_out: Materials) -> Mapping[str, Materials]:
-    """What is counted on: sentences and voices, trained on or held out, everything else as it is trained on.
+def conditions(trained: Materials, kept: Materials) -> Mapping[str, Materials]:
+    """What is counted on: sentences and voices, trained on or kept from it, everything else as it is trained on.
 
     Voices built from recordings are left out: they are held out by one name only, and hardly understood.
     """
-    seen, unseen = (_synthetic(materials) for materials in (trained, held_out))
+    seen = replace(trained, source_voices=of_engine(trained.source_voices, "espeak"))
+    unheard = of_engine(unheard_voices(trained, kept), "espeak")
     return {
         "trained on": seen,
-        "held-out sentences": replace(seen, sample=unseen.sample),
-        "held-out voices": replace(seen, source_voices=unseen.source_voices),
-        "both": replace(seen, sample=unseen.sample, source_voices=unseen.source_voices),
+        "held-out sentences": replace(seen, sample=kept.sample),
+        "held-out voices": replace(seen, source_voices=unheard),
+        "both": replace(seen, sample=kept.sample, source_voices=unheard),
     }
-
-
-def _synthetic(materials: Materials) -> Materials:
-    voices = {
-        language: [voice for voice in voices if voice.engine == "espeak"]
-        for language, voices in materials.source_voices.items()
-    }
-    return replace(materials, source_voices=voices)
 
 
 @torch.no_grad()
@@ -64,8 +59,7 @@ def words_right(model: RQTransformer, batch: Batch) -> list[bool]:
     h = model.temporal(model.embed(batch.columns[..., :-1]), pinned=batch.pinned).flatten(0, 1)
     target = batch.columns[:, 0, 1:].flatten()[batch.written]
     logits = model.text_logits(h.index_select(0, batch.written))
-    word = (target != TEXT_TOKENS.padding) & (target != TEXT_TOKENS.end_of_padding)
-    found: list[bool] = (logits.argmax(dim=-1) == target)[word].tolist()
+    found: list[bool] = (logits.argmax(dim=-1) == target)[is_word(target)].tolist()
     return found
 
 

@@ -19,7 +19,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from duplex_model.checkpoint import SafetensorsFile, load_lm
 from duplex_model.config import GREEDY, GenerationConfig
 from duplex_model.contract import FRAME_SAMPLES
 from duplex_model.delays import delayed
@@ -43,6 +42,7 @@ from duplex_model.training.evaluation.scores import (
     word_errors,
 )
 from duplex_model.training.grammar import load_grammar
+from duplex_model.training.lm import trained_model
 from duplex_model.training.lm_learning.batches import Ints, Layout
 from duplex_model.training.lm_learning.examples import CorpusReader
 
@@ -175,10 +175,8 @@ def read_parts(training: Path, corpus: Path) -> Parts:
     if described is None:
         raise CheckpointError(f"expected a model in training in {training}, got none")
     reader = CorpusReader([corpus])
-    with SafetensorsFile(training / described.lm_file) as source:
-        lm = load_lm(described, source, dtype=torch.float32, window_frames=described.lm.temporal.context)
     return Parts(
-        lm=lm,
+        lm=trained_model(training),
         encode=load_codec(reader.facts.codec).encode,
         tokenizer=TextTokenizer(reader.facts.tokenizer, described.lm.text_card),
         layout=Layout(config=described.lm, codes=reader.facts.codes),

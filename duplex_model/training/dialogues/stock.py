@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import get_args
 
 from duplex_model.training.dialogues.dialogue import Materials
 from duplex_model.training.grammar import CLOSED, Grammar, Pair, everyday_sentence
 from duplex_model.training.grammar.pair import Language
 from duplex_model.training.speech.augment import augment
-from duplex_model.training.speech.tts import OWN_VOICES, source_voices, synthesise
+from duplex_model.training.speech.speaking_voices import Engine
+from duplex_model.training.speech.tts import OWN_VOICES, SpeakingVoice, source_voices, synthesise
 from duplex_model.training.split import held_out, held_out_productions, is_training
 
 LANGUAGES: tuple[Language, ...] = get_args(Language)
@@ -34,6 +35,24 @@ def held_out_materials(grammar: Grammar, pieces: Callable[[str], int]) -> Materi
         return held_out(pair) and pair.production not in unheard
 
     return _materials(grammar, pieces, accept, held_out_side=True)
+
+
+def unheard_voices(trained: Materials, kept: Materials) -> dict[Language, list[SpeakingVoice]]:
+    """The voices of `kept` in whose timbre the model does not speak itself: it has heard that after all."""
+    own = {voice.variant for languages in trained.own_voices.values() for voice in languages.values()}
+    return {
+        language: [voice for voice in voices if voice.variant not in own]
+        for language, voices in kept.source_voices.items()
+    }
+
+
+def of_engine(
+    voices: Mapping[Language, Sequence[SpeakingVoice]], engine: Engine
+) -> dict[Language, list[SpeakingVoice]]:
+    """Those of `voices` that one engine speaks."""
+    return {
+        language: [voice for voice in some if voice.engine == engine] for language, some in voices.items()
+    }
 
 
 def _materials(

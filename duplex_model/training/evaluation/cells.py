@@ -28,7 +28,12 @@ from duplex_model.role import tagged_role
 from duplex_model.training.dialogues.dialogue import Cast, Materials, Scene, Turn
 from duplex_model.training.dialogues.kinds import BACKCHANNELS, NOTICES
 from duplex_model.training.dialogues.roles import Mode, load_roles
-from duplex_model.training.dialogues.stock import held_out_materials, training_materials
+from duplex_model.training.dialogues.stock import (
+    held_out_materials,
+    of_engine,
+    training_materials,
+    unheard_voices,
+)
 from duplex_model.training.evaluation.rollout import Cue, Trial
 from duplex_model.training.grammar import Grammar, Pair, Register
 from duplex_model.training.grammar.pair import Language
@@ -118,13 +123,9 @@ def stock_of(grammar: Grammar, seed: int) -> Stock:
     trained = training_materials(grammar, lambda word: 1)
     kept = held_out_materials(grammar, lambda word: 1)
     materials = replace(trained, out_of_domain=kept.out_of_domain, clean_share=1.0)
-    own = {voice.variant for languages in trained.own_voices.values() for voice in languages.values()}
-    # The model has spoken with the timbre of its own voices, so nobody's unheard voice may have it.
-    unheard = {
-        language: [voice for voice in voices if voice.variant not in own]
-        for language, voices in kept.source_voices.items()
-    }
-    return Stock(grammar=grammar, materials=materials, held_out_voices=unheard, seed=seed)
+    return Stock(
+        grammar=grammar, materials=materials, held_out_voices=unheard_voices(trained, kept), seed=seed
+    )
 
 
 @dataclass(frozen=True)
@@ -405,20 +406,14 @@ def _speeches(stock: Stock) -> dict[str, _Speech]:
     def structure(rng: random.Random) -> Pair:
         return grammar.sample_from(rng.choice(unheard), rng)
 
-    def engine(name: str) -> dict[Language, list[SpeakingVoice]]:
-        voices = stock.held_out_voices
-        return {
-            language: [voice for voice in voices[language] if voice.engine == name] for language in voices
-        }
-
     speeches = {"held-out combinations": _Speech(grammar.sample, combination, trained)}
     if unheard:
         speeches["held-out productions"] = _Speech(
             structure, lambda pair: pair.production in unheard, trained
         )
     return speeches | {
-        "held-out voices": _Speech(grammar.sample, combination, engine("espeak")),
-        "flite": _Speech(grammar.sample, combination, engine("flite")),
+        "held-out voices": _Speech(grammar.sample, combination, of_engine(stock.held_out_voices, "espeak")),
+        "flite": _Speech(grammar.sample, combination, of_engine(stock.held_out_voices, "flite")),
         "noise": _Speech(grammar.sample, combination, trained, clean_share=0.0),
         "held-out role texts": _Speech(
             grammar.sample, combination, trained, held_out_roles=True, modes=MODES[:1]

@@ -103,6 +103,11 @@ def losses(
     return Losses(total, {name: value.detach() for name, value in parts.items()})
 
 
+def is_word(text: Tensor) -> Tensor:
+    """Bool, of text tokens int64: those that write, neither padding nor its end."""
+    return (text != TEXT_TOKENS.padding) & (text != TEXT_TOKENS.end_of_padding)
+
+
 def _text_parts(
     model: RQTransformer, h: Tensor, target: Tensor, weight: Tensor, written: Tensor
 ) -> dict[str, Tensor]:
@@ -114,7 +119,7 @@ def _text_parts(
     entropies = F.cross_entropy(logits, target, reduction="none")
     return {
         "text": _mean(entropies, weight),
-        "word_accuracy": _mean(right, (~padding & ~start).float()),
+        "word_accuracy": _mean(right, is_word(target).float()),
         "start_accuracy": _mean(right, start.float()),
         "padding_accuracy": _mean(right, padding.float()),
     }

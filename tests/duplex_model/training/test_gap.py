@@ -42,6 +42,15 @@ def test_sentences_and_voices_are_held_out_each_by_itself() -> None:
         assert not materials.held_out_roles
 
 
+def test_a_voice_whose_timbre_the_model_speaks_with_is_not_unheard() -> None:
+    grammar = load_grammar("core")
+    trained, kept = training_materials(grammar, len), held_out_materials(grammar, len)
+    speaks = {"somebody": {"en": kept.source_voices["en"][0], "es": kept.source_voices["es"][0]}}
+    found = conditions(replace(trained, own_voices=speaks), kept)["both"].source_voices
+    timbres = {voice.variant for voices in found.values() for voice in voices}
+    assert timbres == held_out_voices() - {"awb", kept.source_voices["en"][0].variant}
+
+
 class Scripted(RQTransformer):
     """Writes what it is told to."""
 
